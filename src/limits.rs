@@ -1,0 +1,99 @@
+//! Every bound of the program by name. What a peer can make grow has its limit here, and what two limits must
+//! have to do with each other is asserted at compile time.
+//!
+//! Limits that a host may set live in the settings of the floor they belong to; the constants here are what no
+//! setting moves, and the ranges that settings are checked against.
+
+use std::time::Duration;
+
+/// Bytes of the one buffer that all sockets are read into.
+pub const RECEIVE_BUFFER: usize = 256 << 10;
+/// Bytes one peer may have read in one turn of the loop before the others are served.
+pub const READ_BUDGET_PEER: usize = 256 << 10;
+/// Bytes read from all peers in one turn of the loop.
+pub const READ_BUDGET_TURN: usize = 4 << 20;
+/// Writes in one slice of a tick's flush; after them the loop looks for what came in.
+pub const FLUSH_SLICE: usize = 128;
+/// Connections accepted in one burst.
+pub const ACCEPT_BURST: usize = 64;
+/// Length of the kernel's queue of connections not yet accepted.
+pub const ACCEPT_BACKLOG: i32 = 4096;
+/// Connections refused at accept that may linger at once to read their answer; more are closed without one.
+pub const REFUSALS_LINGERING: usize = 256;
+/// Unsent bytes the kernel may hold for one game socket (`TCP_NOTSENT_LOWAT`).
+pub const NOTSENT_LOWAT: u32 = 16 << 10;
+
+/// Bytes a closing connection may still send before it is cut.
+pub const LINGER_BYTES: usize = 64 << 10;
+/// How long a closing connection may take to read what it was told.
+pub const LINGER_TIME: Duration = Duration::from_secs(2);
+
+/// Bytes of a request line and header block (RFC 9112 leaves the bound to the server).
+pub const HTTP_HEAD: usize = 8 << 10;
+/// Header fields of one request.
+pub const HTTP_HEADERS: usize = 64;
+/// Bytes of a request's target; longer is 414.
+pub const HTTP_TARGET: usize = 4 << 10;
+/// Bytes of a request body.
+pub const HTTP_BODY: usize = 64 << 10;
+/// How long a request head may take to arrive.
+pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
+/// How long a kept-alive connection may stand between two requests.
+pub const HTTP_IDLE_TIME: Duration = Duration::from_secs(60);
+
+/// Bytes of one WebSocket message before the peer is authenticated.
+pub const MESSAGE_BEFORE_AUTH: usize = 4 << 10;
+/// The least and the most that `max_message` may be set to.
+pub const MAX_MESSAGE: std::ops::RangeInclusive<usize> = 512..=(1 << 20);
+/// Fragments of one message: more is somebody who sends empty frames on purpose.
+pub const MESSAGE_FRAGMENTS: u32 = 4096;
+/// Payload bytes of a control frame (RFC 6455 section 5.5).
+pub const CONTROL_PAYLOAD: usize = 125;
+
+/// Bytes of packets sealed into one batch; what does not fit goes into the next.
+pub const BATCH_BYTES: usize = 64 << 10;
+/// Packets sealed into one batch.
+pub const BATCH_PACKETS: usize = 1024;
+/// Bytes of control frames and HTTP answers waiting for one peer.
+pub const CONTROL_BYTES: usize = 256 << 10;
+/// The least and the most that `outbox_limit` may be set to, bytes.
+pub const OUTBOX_LIMIT: std::ops::RangeInclusive<usize> = (128 << 10)..=(64 << 20);
+/// How long a peer may stay over the soft limit (half of `outbox_limit`) before it is closed `slow_consumer`.
+pub const SLOW_TIME: Duration = Duration::from_secs(10);
+/// Packets of one player that wait for a tick; over it the peer's socket is not read.
+pub const INBOX_PLAYER: usize = 256;
+/// Packets of all players that wait for one game's tick.
+pub const INBOX_GAME: usize = 1 << 16;
+/// Earlier messages that the duplicate filter remembers of a peer.
+pub const DUPLICATES: usize = 8;
+/// Unreadable packets after which a peer is closed `malformed`.
+pub const MALFORMED: u32 = 5;
+/// Packets refused `rate_limited` in a row after which a peer is closed.
+pub const RATE_STRIKES: u32 = 10;
+/// Control frames a second and peer, and how many at once.
+pub const CONTROL_RATE: u32 = 20;
+/// Control frames that a peer may send at once.
+pub const CONTROL_BURST: u32 = 40;
+/// Bytes a second and peer, as a multiple of `max_message`.
+pub const BYTE_RATE_MESSAGES: u32 = 16;
+
+/// Addresses whose connect rate is remembered; over it the longest-quiet go first.
+pub const ADDRESSES: usize = 1 << 16;
+/// Bans held at once.
+pub const BANS: usize = 1 << 16;
+/// Characters of a guest's name.
+pub const GUEST_NAME: usize = 20;
+/// Regions of all the grids of one game.
+pub const REGIONS: usize = 1 << 22;
+/// Log lines waiting for their writer; more are dropped and counted.
+pub const LOG_QUEUE: usize = 4096;
+/// Samples kept of the last minute's ticks.
+pub const TICK_SAMPLES: usize = 60 * crate::time::TickRate::MAX as usize;
+
+const _: () = assert!(READ_BUDGET_PEER <= READ_BUDGET_TURN);
+const _: () = assert!(RECEIVE_BUFFER >= HTTP_HEAD, "a head that may be accepted fits one read");
+const _: () = assert!(HTTP_TARGET < HTTP_HEAD, "414 can be told before 431");
+const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
+const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
+const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);
+const _: () = assert!(CONTROL_BURST >= CONTROL_RATE);

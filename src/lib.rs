@@ -3,6 +3,7 @@
 #![cfg_attr(not(test), warn(missing_docs))]
 
 pub mod address;
+pub mod bucket;
 pub mod ids;
 pub mod limits;
 pub mod outgoing;
@@ -18,8 +19,6 @@ pub mod session;
 
 pub mod engine;
 
-#[cfg(feature = "eternity")]
-pub mod games;
 pub mod net;
 pub mod sim;
 pub mod web;

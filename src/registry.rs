@@ -117,31 +117,22 @@ impl<T> Registry<T> {
     }
 
     /// Whether a new connection from `ip` may be had, in the contract's order; takes one from its connect rate.
-    pub fn admit(&mut self, ip: IpAddr, now: Time) -> Result<AddressKey, Refused> {
-        let key = self.admit_request(ip, now)?;
+    /// `room` says whether there is room for another connection at all.
+    pub fn admit(&mut self, ip: IpAddr, room: bool, now: Time) -> Result<AddressKey, Refused> {
+        self.admit_request(ip, now)?;
+        let key = AddressKey::from(ip);
         self.forget_quiet(now);
         let usage = self.addresses.entry(key).or_default();
         usage.connects.take(self.rate, 1, now).map_err(Refused::TooFast)?;
         if self.settings.max_per_address != 0 && usage.open >= self.settings.max_per_address {
             return Err(Refused::TooManyHere);
         }
-        if self.entries.len() >= self.settings.max_connections {
-            return Err(Refused::Full);
-        }
-        Ok(key)
+        if room { Ok(key) } else { Err(Refused::Full) }
     }
 
     /// Whether `ip` may ask for anything at all.
-    pub fn admit_request(&self, ip: IpAddr, now: Time) -> Result<AddressKey, Refused> {
-        match self.bans.find(ip, now) {
-            Some(left) => Err(Refused::Banned(left)),
-            None => Ok(AddressKey::of(ip)),
-        }
-    }
-
-    /// Whether there is room for a connection whose address is not counted (a trusted proxy's).
-    pub fn has_room(&self) -> bool {
-        self.entries.len() < self.settings.max_connections
+    pub fn admit_request(&self, ip: IpAddr, now: Time) -> Result<(), Refused> {
+        self.bans.find(ip, now).map_or(Ok(()), |left| Err(Refused::Banned(left)))
     }
 
     /// Adds an entry, counted for `address` where one is given.
@@ -222,7 +213,9 @@ impl<T> Registry<T> {
 
     /// Everybody, in the order of slots.
     pub fn iter(&self) -> impl Iterator<Item = (ConnId, &T)> {
-        self.entries.iter().map(|(slot, e)| (ConnId { slot: slot as u32, generation: e.generation }, &e.value))
+        self.entries
+            .iter()
+            .map(|(slot, e)| (ConnId { slot: slot as u32, generation: e.generation }, &e.value))
     }
 
     /// Who is banned.
@@ -335,14 +328,14 @@ mod tests {
     #[test]
     fn refusals_come_in_the_contract_s_order() {
         let mut r = registry(1, 1, 2);
-        let key = r.admit(HERE, Time::START).expect("the first is admitted");
+        let key = r.admit(HERE, true, Time::START).expect("the first is admitted");
         let id = r.insert(Some(key), "a");
-        assert_eq!(r.admit(HERE, Time::START), Err(Refused::TooManyHere));
-        assert_eq!(r.admit(HERE, Time::START), Err(Refused::TooFast(500)), "fast comes before many");
-        assert_eq!(r.admit(THERE, Time::START), Err(Refused::Full));
+        assert_eq!(r.admit(HERE, true, Time::START), Err(Refused::TooManyHere));
+        assert_eq!(r.admit(HERE, true, Time::START), Err(Refused::TooFast(500)), "fast comes before many");
+        assert_eq!(r.admit(THERE, false, Time::START), Err(Refused::Full));
         let network = "192.0.2.0/24".parse().expect("a network");
         r.bans_mut().add(Ban { network, until: None, reason: String::new() }, Time::START);
-        assert_eq!(r.admit(HERE, Time::START), Err(Refused::Banned(None)), "banned comes before fast");
+        assert_eq!(r.admit(HERE, true, Time::START), Err(Refused::Banned(None)), "banned comes before fast");
         r.remove(id);
         assert_eq!(r.open(key), 0);
     }
@@ -353,9 +346,9 @@ mod tests {
         let until = Some(Time::from_millis(1000));
         let network = "192.0.2.1".parse().expect("an address is a network of one");
         let id = r.bans_mut().add(Ban { network, until, reason: "spam".into() }, Time::START).expect("room");
-        assert_eq!(r.admit(HERE, Time::from_millis(400)), Err(Refused::Banned(Some(600))));
-        assert!(r.admit(THERE, Time::from_millis(400)).is_ok());
-        assert!(r.admit(HERE, Time::from_millis(1000)).is_ok());
+        assert_eq!(r.admit(HERE, true, Time::from_millis(400)), Err(Refused::Banned(Some(600))));
+        assert!(r.admit(THERE, true, Time::from_millis(400)).is_ok());
+        assert!(r.admit(HERE, true, Time::from_millis(1000)).is_ok());
         assert!(r.bans_mut().lift(id));
         assert!(!r.bans_mut().lift(id));
     }
@@ -364,19 +357,19 @@ mod tests {
     fn an_entry_may_be_counted_for_another_address_later() {
         let mut r = registry(9, 1, 0);
         let proxied = r.insert(None, "through a proxy");
-        let key = r.admit(HERE, Time::START).expect("nobody is counted yet");
+        let key = r.admit(HERE, true, Time::START).expect("nobody is counted yet");
         r.count(proxied, Some(key));
-        assert_eq!(r.admit(HERE, Time::START), Err(Refused::TooManyHere));
+        assert_eq!(r.admit(HERE, true, Time::START), Err(Refused::TooManyHere));
         assert_eq!(r.counted(proxied), Some(key));
         r.remove(proxied);
-        assert!(r.admit(HERE, Time::START).is_ok());
+        assert!(r.admit(HERE, true, Time::START).is_ok());
     }
 
     #[test]
     fn what_is_remembered_of_addresses_is_bounded() {
         let mut r = registry(9, 0, 1);
         for i in 0..limits::ADDRESSES as u32 + 10 {
-            let _ = r.admit(IpAddr::V4(i.into()), Time::START);
+            let _ = r.admit(IpAddr::V4(i.into()), true, Time::START);
         }
         assert!(r.addresses.len() <= limits::ADDRESSES);
     }

@@ -10,7 +10,7 @@ use super::game::Refusal;
 use super::host::Sender;
 use crate::ids::{ConnId, GameId, PlayerId};
 use crate::limits;
-use crate::packet::{AuthRequest, Code, ServerControl};
+use crate::packet::{AuthRequest, AuthResponse, Code, Credentials, ServerControl};
 use crate::session::Step;
 use crate::time::Time;
 
@@ -40,20 +40,20 @@ impl Engine {
             let message = format!("this server speaks version {PROTOCOL_VERSION}");
             return Err(Refusal::new(Code::BadVersion, message));
         }
-        let by_password = request.username.is_some() || request.password.is_some();
-        let offers = [request.token.is_some(), by_password, request.guest.is_some(), request.resume.is_some()];
-        let half = request.username.is_some() != request.password.is_some();
-        if offers.iter().filter(|&&offered| offered).count() != 1 || half {
-            let message = "give exactly one of token, username with password, guest, resume";
-            return Err(Refusal::new(Code::Invalid, message));
+        match request.credentials() {
+            Ok(Credentials::Guest(name)) => self.admit_guest(name),
+            Ok(Credentials::Password { .. }) => {
+                Err(Refusal::new(Code::BadCredentials, "no account has this name and password"))
+            }
+            Ok(Credentials::Token(_) | Credentials::Resume(_)) => {
+                Err(Refusal::new(Code::SessionExpired, "this session is over; log in again"))
+            }
+            Err(field) => {
+                let message =
+                    format!("give exactly one of token, username with password, guest, resume ({field})");
+                Err(Refusal::new(Code::Invalid, message))
+            }
         }
-        if by_password {
-            return Err(Refusal::new(Code::BadCredentials, "no account has this name and password"));
-        }
-        let Some(name) = &request.guest else {
-            return Err(Refusal::new(Code::SessionExpired, "this session is over; log in again"));
-        };
-        self.admit_guest(name)
     }
 
     fn admit_guest(&self, name: &str) -> Result<String, Refusal> {
@@ -81,7 +81,7 @@ impl Engine {
         };
         self.next_guest = next;
         let name = self.core.realm_mut(game).reserve_name(name);
-        let response = ServerControl::AuthResponse {
+        let response = AuthResponse {
             player_id: Some(player),
             account_id: None,
             username: name.clone(),
@@ -94,7 +94,7 @@ impl Engine {
             full_state: true,
             received: 0,
         };
-        self.core.tell(conn, id, &response);
+        self.core.tell(conn, id, &ServerControl::AuthResponse(Box::new(response)));
         self.enter(conn, game, player, name, now);
     }
 

@@ -88,6 +88,11 @@ impl<'a, G: Game> Context<'a, G> {
         &mut self.core.random
     }
 
+    /// `N` bytes that nobody can guess, for whatever grants access: the id of a private match, say.
+    pub fn secret<const N: usize>(&mut self) -> [u8; N] {
+        self.core.secrets.bytes()
+    }
+
     /// How many players are in this game.
     pub fn online(&self) -> usize {
         self.core.realm(self.game).len()

@@ -3,18 +3,18 @@
 //! A packet is encoded at most once for each encoding in use, whatever the audience; recipients queue handles on the
 //! same bytes. Nothing is written here: whoever has something to send stands in `attention`, each once.
 
+use super::Settings;
 use super::auth::Seat;
 use super::events::{Event, Observer};
 use super::game::{Game, To};
 use super::metrics::Counters;
 use super::realm::Realm;
-use super::{Settings, game::Departure};
 use crate::ids::{ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
 use crate::random::{Random, Secrets};
 use crate::registry::Registry;
-use crate::session::outbox::{Pushed, Stamp};
+use crate::session::outbox::Pushed;
 use crate::session::{Phase, Rates, Session, Step};
 use crate::time::{Tick, Time, WallMs};
 use crate::websocket::CloseCode;
@@ -38,6 +38,10 @@ pub(super) struct Peer {
     pub(super) paused: bool,
     /// Whether it is to be cut without more words.
     pub(super) abandoned: bool,
+    /// Whether it was refused when it was accepted, and only reads why.
+    pub(super) refused: bool,
+    /// Why the server ended it.
+    pub(super) closed: Option<Code>,
     /// Packets waiting for the tick, and of which tick that count is.
     inbox: (Tick, u32),
     /// What of its memory is counted in the budget.
@@ -54,18 +58,19 @@ impl Peer {
             queued: false,
             paused: false,
             abandoned: false,
+            refused: false,
+            closed: None,
             inbox: (Tick(0), 0),
             accounted: 0,
         }
     }
 
-    /// Counts a packet that waits for the tick after `tick`; false when as many as may wait already do.
-    pub(super) fn count_input(&mut self, tick: Tick) -> bool {
+    /// Counts a packet that waits for the tick after `tick`.
+    pub(super) fn count_input(&mut self, tick: Tick) {
         if self.inbox.0 != tick {
             self.inbox = (tick, 0);
         }
         self.inbox.1 += 1;
-        self.inbox.1 <= limits::INBOX_PLAYER as u32
     }
 
     /// Whether as many packets wait as may.
@@ -89,7 +94,7 @@ pub(super) struct Core {
     /// The wall time of the tick.
     pub(super) wall: WallMs,
     /// When that was.
-    wall_at: Time,
+    wall_since: Time,
     pub(super) random: Random,
     pub(super) secrets: Secrets,
     pub(super) counters: Counters,
@@ -120,7 +125,7 @@ impl Core {
             now: Time::START,
             tick: Tick(0),
             wall: WallMs(0),
-            wall_at: Time::START,
+            wall_since: Time::START,
             random: Random::new(random),
             secrets: Secrets::new(secrets),
             counters: Counters::default(),
@@ -142,12 +147,12 @@ impl Core {
 
     /// A tick begins.
     pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
-        (self.tick, self.now, self.wall, self.wall_at) = (tick, now, wall, now);
+        (self.tick, self.now, self.wall, self.wall_since) = (tick, now, wall, now);
     }
 
     /// The wall time at `now`, from the last tick's.
-    pub(super) fn wall_now(&self, now: Time) -> WallMs {
-        WallMs(self.wall.0 + now.since(self.wall_at).as_millis() as u64)
+    pub(super) fn wall_at(&self, now: Time) -> WallMs {
+        WallMs(self.wall.0 + now.since(self.wall_since).as_millis() as u64)
     }
 
     pub(super) fn observe(&mut self, event: impl FnOnce() -> Event) {
@@ -163,7 +168,8 @@ impl Core {
 
     /// Sends a game's packet.
     pub(super) fn send<G: Game>(&mut self, game: GameId, to: To<'_>, re: Option<u32>, packet: &G::Out) {
-        let how = How { layer: Kind::Game, re, priority: G::priority(packet), supersedes: G::supersedes(packet) };
+        let how =
+            How { layer: Kind::Game, re, priority: G::priority(packet), supersedes: G::supersedes(packet) };
         self.deliver(game, to, how, packet);
     }
 
@@ -180,8 +186,9 @@ impl Core {
     }
 
     fn deliver<P: Serialize>(&mut self, game: GameId, to: To<'_>, how: How, packet: &P) {
-        let Core { realms, peers, attention, doomed, counters, encode, tap, memory, settings, tick, now, .. } =
-            self;
+        let Core {
+            realms, peers, attention, doomed, counters, encode, tap, memory, settings, tick, now, ..
+        } = self;
         let limit = settings.session.outbox_limit;
         let mut bodies: [Option<Body>; 2] = [None, None];
         let mut variant = None;
@@ -270,18 +277,24 @@ impl Core {
 
     /// Ends a WebSocket in words: `disconnect` with the reason, then the Close frame. Where the code has no close of its
     /// own the connection stays. What the peer was playing is not touched here.
-    pub(super) fn say_goodbye(&mut self, conn: ConnId, code: Code, message: &str, retry_after_ms: Option<u32>) {
+    pub(super) fn say_goodbye(
+        &mut self,
+        conn: ConnId,
+        code: Code,
+        message: &str,
+        retry_after_ms: Option<u32>,
+    ) {
         let Some(peer) = self.peers.get_mut(conn).filter(|peer| peer.session.phase().is_websocket()) else {
             return;
         };
-        let Some(close) = code.close_code() else { return };
+        let Some(close) = code.close_code().and_then(CloseCode::new) else { return };
         if code == Code::SlowConsumer {
             peer.session.outbox.drop_unsealed();
         }
         let packet = ServerControl::Disconnect { code, message: message.to_owned(), retry_after_ms };
         self.tell(conn, None, &packet);
         self.counters.closed(code);
-        self.close_frame(conn, CloseCode::from(close), code.name());
+        self.close_frame(conn, close, code.name());
     }
 
     /// Queues the Close frame and stops listening to the peer.
@@ -291,11 +304,6 @@ impl Core {
         session.websocket.close(Some(code), reason, None, session.outbox.close());
         session.step(Step::Finish, self.now);
         self.call_attention(conn);
-    }
-
-    /// When and how a peer's batches are sealed now.
-    pub(super) fn stamp(&self, encoding: Encoding, now: Time) -> Stamp {
-        Stamp { tick: self.tick, time: self.wall_now(now), encoding }
     }
 
     /// Brings the budget up to date with what a peer holds now.
@@ -330,9 +338,4 @@ struct How {
     re: Option<u32>,
     priority: Priority,
     supersedes: Option<u32>,
-}
-
-/// Why a session that is over is over, as its game is told.
-pub(super) fn departure(code: Option<Code>) -> Departure {
-    code.map_or(Departure::Lost, Departure::Closed)
 }

@@ -9,7 +9,7 @@ use super::game::{Departure, Game, Input};
 use super::record::Record;
 use crate::ids::{ConnId, GameId, PlayerId};
 use crate::limits;
-use crate::packet::{Encoding, Envelope, Unreadable};
+use crate::packet::{Encoding, Envelope, Unreadable, Variant};
 use serde::{Deserialize, Serialize};
 
 /// A game whose type is forgotten.
@@ -21,7 +21,7 @@ pub(super) trait Hosted: Send {
         from: Sender,
         envelope: &Envelope<'_>,
         is_repeated: &mut dyn FnMut() -> bool,
-    ) -> Result<Taken, Unreadable>;
+    ) -> Result<(Taken, Option<Variant>), Unreadable>;
     /// Puts a player's arrival before the game's next tick.
     fn join(&mut self, from: Sender, name: String, guest: bool);
     /// Puts a player's departure before the game's next tick.
@@ -32,8 +32,6 @@ pub(super) trait Hosted: Send {
     fn replay(&mut self, input: &[u8]) -> bool;
     /// Runs the tick.
     fn tick(&mut self, core: &mut Core, record: Option<&mut Vec<Record>>);
-    /// Inputs that wait.
-    fn waiting(&self) -> usize;
 }
 
 /// Whom an input is about.
@@ -98,16 +96,16 @@ impl<G: Game> Hosted for Host<G> {
         from: Sender,
         envelope: &Envelope<'_>,
         is_repeated: &mut dyn FnMut() -> bool,
-    ) -> Result<Taken, Unreadable> {
+    ) -> Result<(Taken, Option<Variant>), Unreadable> {
         let packet: G::In = envelope.game()?;
         if self.inbox.len() >= limits::INBOX_GAME {
-            return Ok(Taken::Full);
+            return Ok((Taken::Full, None));
         }
         if envelope.id.is_none() && !G::is_stream(&packet) && is_repeated() {
-            return Ok(Taken::Duplicate);
+            return Ok((Taken::Duplicate, None));
         }
         self.push(from, envelope.id, Input::Packet { player: from.player, packet });
-        Ok(Taken::Queued)
+        Ok((Taken::Queued, envelope.variant::<G::In>()))
     }
 
     fn join(&mut self, from: Sender, name: String, guest: bool) {
@@ -145,9 +143,5 @@ impl<G: Game> Hosted for Host<G> {
         // The inbox keeps its memory: a steady tick allocates nothing.
         self.inbox = inbox;
         self.game.tick(&mut Context::new(core, self.id));
-    }
-
-    fn waiting(&self) -> usize {
-        self.inbox.len()
     }
 }

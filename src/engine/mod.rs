@@ -32,14 +32,16 @@ mod sweep;
 
 use self::core::{Core, Peer};
 use crate::address::Network;
-use crate::http::{Exchange, Page, Response};
+use crate::http::cors::Origins;
+use crate::http::{Exchange, Page};
 use crate::ids::{ConnId, GameId, PlayerId};
+use crate::limits;
 use crate::outgoing::{Next, Outgoing};
 use crate::packet::Code;
-use crate::registry::{self, Bans, Refused};
+use crate::registry::{self, Bans};
+use crate::session::outbox::Stamp;
 use crate::session::{self, Phase, Step};
 use crate::time::{Tick, TickRate, Time, WallMs};
-use crate::{limits, websocket};
 
 pub use self::core::Tap;
 pub use auth::PROTOCOL_VERSION;
@@ -62,8 +64,8 @@ pub struct Settings {
     pub guests: bool,
     /// Whose word about their clients' addresses is taken.
     pub trusted_proxies: Vec<Network>,
-    /// Which pages may open WebSockets and call the API; `*` is any.
-    pub allowed_origins: Vec<String>,
+    /// Which pages may open WebSockets and call the API.
+    pub allowed_origins: Origins,
     /// Bytes that all peers together may make the server hold.
     pub memory_limit: usize,
     /// Connections: how many and how fast.
@@ -80,7 +82,7 @@ impl Default for Settings {
             open: true,
             guests: true,
             trusted_proxies: Vec::new(),
-            allowed_origins: vec!["*".to_owned()],
+            allowed_origins: Origins::any(),
             memory_limit: 256 << 20,
             registry: registry::Settings::default(),
             session: session::Settings::default(),
@@ -118,6 +120,7 @@ pub struct Engine {
     next_guest: u32,
     /// Peers whose sockets are not read until the next tick.
     paused: Vec<ConnId>,
+    origins: Origins,
     /// Refused connections that still read why.
     refusing: usize,
     draining: bool,
@@ -126,6 +129,8 @@ pub struct Engine {
     recorder: Option<Vec<Record>>,
     /// When the first tick was.
     started: Option<Time>,
+    /// Resident memory, as whoever drives the engine last said.
+    resident_bytes: u64,
 }
 
 impl Engine {
@@ -133,6 +138,7 @@ impl Engine {
     /// access: 32 bytes from the operating system.
     pub fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Engine {
         Engine {
+            origins: settings.allowed_origins.clone(),
             core: Core::new(settings, random, secrets),
             hosts: Vec::new(),
             paths: Vec::new(),
@@ -144,6 +150,7 @@ impl Engine {
             sweep_from: 0,
             recorder: None,
             started: None,
+            resident_bytes: 0,
         }
     }
 
@@ -177,7 +184,10 @@ impl Engine {
     }
 
     /// Has `hook` called whenever a connection comes or goes, with its address.
-    pub fn set_session_hook(&mut self, mut hook: impl FnMut(ConnId, std::net::IpAddr, bool) + Send + 'static) {
+    pub fn set_session_hook(
+        &mut self,
+        mut hook: impl FnMut(ConnId, std::net::IpAddr, bool) + Send + 'static,
+    ) {
         self.core.peers.set_hook(Box::new(move |change| match change {
             registry::Change::Added(conn, peer) => hook(conn, peer.ip, true),
             registry::Change::Removed(conn, peer) => hook(conn, peer.ip, false),
@@ -218,7 +228,8 @@ impl Engine {
 
     /// Bans an address or a network and closes whoever is on from there. `None` where no more bans are held.
     pub fn ban(&mut self, ban: registry::Ban, now: Time) -> Option<u32> {
-        let hit: Vec<ConnId> = self.core.peers.iter().filter(|(_, p)| ban.network.contains(p.ip)).map(|(c, _)| c).collect();
+        let hit: Vec<ConnId> =
+            self.core.peers.iter().filter(|(_, p)| ban.network.contains(p.ip)).map(|(c, _)| c).collect();
         let id = self.core.peers.bans_mut().add(ban, now)?;
         for conn in hit {
             self.close(conn, Code::Banned, "you are banned from this server", None, now);
@@ -264,8 +275,8 @@ impl Engine {
         self.refusing += 1;
         let mut peer = Peer::new(ip, now);
         peer.refused = true;
-        let exchange = Exchange { head_only: false, keep_alive: false, version_1_1: true, wall: self.core.wall_now(now) };
-        routes::error_response(&refusal).write(&exchange, peer.session.outbox.control());
+        let exchange = Exchange::last(self.core.wall_at(now));
+        routes::response_of(&refusal).write(exchange, peer.session.outbox.control());
         peer.session.step(Step::Finish, now);
         let conn = self.core.peers.insert(None, peer);
         self.core.call_attention(conn);
@@ -323,10 +334,11 @@ impl Engine {
 
     /// Writes what waits for a peer, as much as it takes.
     pub fn flush(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
+        let time = self.core.wall_at(now);
         let core = &mut self.core;
         let Some(peer) = core.peers.get_mut(conn) else { return Next::Abort };
         peer.queued = false;
-        let stamp = core::stamp(core.tick, core.wall_at(now), peer.session.encoding);
+        let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
         let limit = core.settings.session.outbox_limit;
         let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
         let next = self.next(conn, flushed.drained);
@@ -334,6 +346,7 @@ impl Engine {
         self.core.counters.batches += u64::from(flushed.batches);
         self.core.account(conn);
         if flushed.bytes > 0 {
+            self.core.counters.flushed(flushed.bytes);
             self.core.observe(|| Event::MessageSent { conn, bytes: flushed.bytes });
         }
         if flushed.caught_up {
@@ -401,9 +414,14 @@ impl Engine {
 
     /// Tells the engine what a tick cost, for `/api/status`, `/metrics` and whoever watches.
     pub fn record_tick(&mut self, report: TickReport) {
-        self.core.counters.record_tick(report);
+        self.core.counters.record_tick(report, self.core.settings.tick_rate);
         let players = self.core.counters.players as usize;
         self.core.observe(|| Event::HealthUpdated { tick: report.tick, work_us: report.work_us, players });
+    }
+
+    /// Tells the engine how much memory the process has resident, bytes.
+    pub fn set_resident_bytes(&mut self, bytes: u64) {
+        self.resident_bytes = bytes;
     }
 
     // ------------------------------------------------------------------------------------------------------ endings
@@ -480,17 +498,23 @@ impl Engine {
         while self.core.memory > self.core.settings.memory_limit {
             let Some(conn) = self.core.largest() else { return };
             log::warn!("memory_limit is reached: closing the connection that holds the most, {conn}");
-            self.close(conn, Code::SlowConsumer, "the server is out of memory for slow connections", None, now);
-            self.abandon_if_large(conn);
-            self.core.account(conn);
+            self.close(
+                conn,
+                Code::SlowConsumer,
+                "the server is out of memory for slow connections",
+                None,
+                now,
+            );
+            self.abandon(conn);
         }
     }
 
-    /// A peer without a player, or one whose leftovers alone are too much, is cut without more words.
-    fn abandon_if_large(&mut self, conn: ConnId) {
+    /// Cuts a peer without more words, and lets go of what it holds.
+    fn abandon(&mut self, conn: ConnId) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         peer.abandoned = true;
-        peer.session.free();
+        peer.session.let_go();
+        self.core.account(conn);
         self.core.call_attention(conn);
     }
 }

@@ -183,8 +183,8 @@ impl Session {
         &mut self.cold.http
     }
 
-    /// A request began to arrive: its deadline runs from here.
-    pub fn request_began(&mut self, now: Time) {
+    /// What the HTTP side waits for has changed: the deadline of that runs from here.
+    pub fn request_moved_on(&mut self, now: Time) {
         self.since = now;
     }
 
@@ -198,7 +198,10 @@ impl Session {
     #[inline]
     pub fn take_message(&mut self, len: usize, rates: &Rates, now: Time) -> Result<(), Limited> {
         let bytes = u32::try_from(len).unwrap_or(u32::MAX);
-        let taken = self.messages.take(rates.messages, 1, now).and_then(|()| self.bytes.take(rates.bytes, bytes, now));
+        let taken = self
+            .messages
+            .take(rates.messages, 1, now)
+            .and_then(|()| self.bytes.take(rates.bytes, bytes, now));
         match taken {
             Ok(()) => {
                 self.strikes = 0;
@@ -230,6 +233,13 @@ impl Session {
     /// Whether the same message came a moment ago.
     pub fn is_repeated(&mut self, message: &[u8], window: Duration, now: Time) -> bool {
         self.cold.duplicates.is_repeated(message, window, now)
+    }
+
+    /// Lets go of everything that waits or is incomplete: for a peer that is cut.
+    pub fn let_go(&mut self) {
+        self.outbox = Outbox::default();
+        self.websocket = Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH);
+        self.cold.http = http::Connection::new();
     }
 
     /// Bytes of memory that the peer can make grow.
@@ -264,10 +274,12 @@ impl Session {
             return (stood >= limits::HTTP_IDLE_TIME).then_some(Due::HttpIdle);
         }
         // A peer that never said anything owes its head from the moment it was accepted.
-        let between = self.cold.requests > 0 && self.cold.http.is_idle();
-        match between {
-            true => (stood >= limits::HTTP_IDLE_TIME).then_some(Due::HttpIdle),
-            false => (stood >= limits::HTTP_HEAD_TIME).then_some(Due::HeadTimeout),
-        }
+        let (limit, due) = match self.cold.http.phase() {
+            http::Phase::Idle if self.cold.requests > 0 => (limits::HTTP_IDLE_TIME, Due::HttpIdle),
+            http::Phase::Idle | http::Phase::Head => (limits::HTTP_HEAD_TIME, Due::HeadTimeout),
+            http::Phase::Body => (limits::HTTP_BODY_TIME, Due::HeadTimeout),
+            http::Phase::Ended => (limits::LINGER_TIME, Due::HttpIdle),
+        };
+        (stood >= limit).then_some(due)
     }
 }

@@ -239,7 +239,7 @@ impl Outbox {
         let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
         let len = head.message_len(stamp.encoding, packets, bodies);
         let opcode = if stamp.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
-        scratch.extend_from_slice(Header::new(opcode, true, len as u64, None).as_slice());
+        scratch.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
         let start = scratch.len();
         head.begin(stamp.encoding, packets, scratch);
         for (i, packet) in self.queue.drain(..packets).enumerate() {

@@ -45,7 +45,8 @@ pub const HTTP_IDLE_TIME: Duration = Duration::from_secs(60);
 pub const MESSAGE_BEFORE_AUTH: usize = 4 << 10;
 /// The least and the most that `max_message` may be set to.
 pub const MAX_MESSAGE: std::ops::RangeInclusive<usize> = 512..=(1 << 20);
-/// Fragments of one message: more is somebody who sends empty frames on purpose.
+/// Fragments without payload in one message: more is somebody who sends them on purpose. Those with payload are
+/// bounded by the size of the message.
 pub const MESSAGE_FRAGMENTS: u32 = 4096;
 /// Payload bytes of a control frame (RFC 6455 section 5.5).
 pub const CONTROL_PAYLOAD: usize = 125;

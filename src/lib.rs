@@ -2,6 +2,7 @@
 
 #![cfg_attr(not(test), warn(missing_docs))]
 
+pub mod address;
 pub mod ids;
 pub mod limits;
 pub mod outgoing;

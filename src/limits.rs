@@ -38,6 +38,10 @@ pub const HTTP_TARGET: usize = 4 << 10;
 pub const HTTP_BODY: usize = 64 << 10;
 /// How long a request head may take to arrive.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
+/// Bytes of chunk extensions in one chunked body, all chunks together.
+pub const HTTP_CHUNK_EXTENSIONS: usize = 1 << 10;
+/// How long a request body may take to arrive, counted from the end of its head.
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
 /// How long a kept-alive connection may stand between two requests.
 pub const HTTP_IDLE_TIME: Duration = Duration::from_secs(60);
 
@@ -94,6 +98,7 @@ pub const TICK_SAMPLES: usize = 60 * crate::time::TickRate::MAX as usize;
 const _: () = assert!(READ_BUDGET_PEER <= READ_BUDGET_TURN);
 const _: () = assert!(RECEIVE_BUFFER >= HTTP_HEAD, "a head that may be accepted fits one read");
 const _: () = assert!(HTTP_TARGET < HTTP_HEAD, "414 can be told before 431");
+const _: () = assert!(HTTP_HEAD <= u16::MAX as usize, "positions within a head are u16");
 const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
 const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);

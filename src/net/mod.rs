@@ -23,6 +23,7 @@ mod event_loop;
 mod linger;
 mod listener;
 mod reserve;
+mod resident;
 mod settings;
 mod socket;
 mod transport;
@@ -30,11 +31,12 @@ mod waker;
 
 pub use clock::Clock;
 pub use event_loop::EventLoop;
+pub use resident::resident_bytes;
 pub use settings::Settings;
 pub use waker::Waker;
 
 use crate::ids::ConnId;
-use crate::outgoing::Outgoing;
+pub use crate::outgoing::{Next, Outgoing};
 use crate::time::Time;
 use std::net::SocketAddr;
 
@@ -86,22 +88,6 @@ pub trait Service {
     fn wants_accepts(&self) -> bool {
         true
     }
-}
-
-/// What the loop shall do with a socket, as the service answers each call for it.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Next {
-    /// Go on reading.
-    Read,
-    /// Do not read until a later answer for this connection is [`Next::Read`]. What the peer sends meanwhile stays in
-    /// the kernel, whose window closes in time and holds the peer back.
-    Pause,
-    /// All that the peer shall get has been handed over: send it, end our half, discard what still comes up to
-    /// [`LINGER_BYTES`](crate::limits::LINGER_BYTES) and [`LINGER_TIME`](crate::limits::LINGER_TIME), then close.
-    /// A service that still holds bytes for the peer answers [`Next::Pause`] until a flush has emptied it.
-    Finish,
-    /// Close now. A peer that is still sending may see a reset and lose what it had not yet read.
-    Abort,
 }
 
 /// How the loop goes on, as the service answers once a turn.

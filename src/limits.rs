@@ -1,8 +1,8 @@
 //! Every bound of the program by name. What a peer can make grow has its limit here, and what two limits must
 //! have to do with each other is asserted at compile time.
 //!
-//! Limits that a host may set live in the settings of the floor they belong to; the constants here are what
-//! no setting moves, and the ranges that settings are checked against.
+//! Limits that a host may set live in the settings of the floor they belong to; the constants here are what no
+//! setting moves, and the ranges that settings are checked against.
 
 use std::time::Duration;
 

@@ -51,9 +51,8 @@ fn answer(event: &Event) {
     match event {
         Event::Request(request) => {
             inspect(request);
-            let response = Response::new(200).text(request.path.clone()).header("X-Host", request.host.clone());
-            let origins = Origins::any();
-            origins.share(request, response).write(Exchange::of(request, WallMs(0)), &mut out);
+            let echo = Response::new(200).text(request.path.clone()).header("X-Host", request.host.clone());
+            Origins::any().share(request, echo).write(Exchange::of(request, WallMs(0)), &mut out);
         }
         Event::Error(error) => {
             assert!((400..=505).contains(&error.status()));
@@ -62,7 +61,8 @@ fn answer(event: &Event) {
         _ => return,
     }
     let head = out.windows(4).position(|end| end == b"\r\n\r\n").expect("a head has an end");
-    assert!(!out[..head].windows(2).any(|two| two[0] != b'\r' && two[1] == b'\n'), "no line of the peer's own");
+    let is_foreign = |two: &[u8]| two[0] != b'\r' && two[1] == b'\n';
+    assert!(!out[..head].windows(2).any(is_foreign), "no line of the peer's own");
 }
 
 fn inspect(request: &Request) {

@@ -46,8 +46,7 @@ struct Pending {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The client waits for [`CONTINUE`] before it sends the body: write that now, or answer the request and
-    /// close.
+    /// The client waits for [`CONTINUE`] before it sends the body: write that now.
     Continue,
     /// A request is complete.
     Request(Request),

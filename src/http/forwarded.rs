@@ -14,8 +14,8 @@ use std::net::{IpAddr, SocketAddr};
 /// addresses come out as IPv4.
 ///
 /// # Errors
-/// 400 where an entry that had to be read is not an address. What stands left of the answer is not looked at: the client
-/// may have written anything there.
+/// 400 where an entry that had to be read is not an address. What stands left of the answer is not looked at:
+/// the client may have written anything there.
 pub fn client_address<'v>(
     peer: IpAddr,
     trusted: &[Network],

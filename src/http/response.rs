@@ -74,16 +74,17 @@ impl Response {
         Response { status, headers: Vec::new(), body: Body::Bytes(Cow::Borrowed(&[])) }
     }
 
-    /// `{"error":{"code":..,"message":..}}` with that status.
+    /// `{"error":{"code":..,"message":..}}` with that status; a 401 asks for a Bearer token.
     pub fn error(
         status: u16,
         code: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) -> Response {
-        let mut response = Response::new(status).marked_json();
-        response.body =
-            Body::Error(ErrorBody { code: code.into(), message: message.into(), retry_after_ms: None });
-        response
+        let body = ErrorBody { code: code.into(), message: message.into(), retry_after_ms: None };
+        let response = Response { body: Body::Error(body), ..Response::new(status) }.marked_json();
+        // RFC 9110 section 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header
+        // field". Bearer makes no browser ask for a password.
+        if status == 401 { response.header("WWW-Authenticate", "Bearer") } else { response }
     }
 
     /// 405 with the methods that the resource has (RFC 9110 section 15.5.6: the server "MUST generate an

@@ -78,8 +78,8 @@ pub(super) fn is_authority(value: &[u8]) -> bool {
 /// Decodes the percent-encoding of a path.
 ///
 /// # Errors
-/// 400 for a `%` without two hexadecimal digits, for what is not UTF-8 once decoded, and for an encoded slash or
-/// control character.
+/// 400 for a `%` without two hexadecimal digits, for what is not UTF-8 once decoded, and for an encoded slash
+/// or control character.
 pub fn decode_path(path: &str) -> Result<String, Error> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();

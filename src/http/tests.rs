@@ -146,7 +146,8 @@ fn nothing_is_read_behind_an_error() {
 
 #[test]
 fn chunks_are_joined() {
-    let body = "4\r\nWiki\r\n005;name=\"v;\u{e9}\" ; x\r\npedia\r\n6 \t;a\r\n in\r\n\r\r\n0\r\nTrailer: x\r\nA:\r\n\r\n";
+    let body = "4\r\nWiki\r\n005;name=\"v;\u{e9}\" ; x\r\npedia\r\n6 \t;a\r\n in\r\n\r\r\n\
+        0\r\nTrailer: x\r\nA:\r\n\r\n";
     let got = request(post("Transfer-Encoding: Chunked\r\n", body));
     assert_eq!(got.body, b"Wikipedia in\r\n\r");
     assert!(got.announces_body);
@@ -374,9 +375,19 @@ fn every_method_passes() {
 fn fragments() -> impl Strategy<Value = Vec<u8>> {
     let fragment = prop_oneof![
         8 => prop::sample::select(vec![
-            "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "POST /p?q HTTP/1.1\r\nHost: a\r\n", "HEAD /%41 HTTP/1.0\r\n\r\n",
-            "Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n", "5\r\nhello\r\n", "1;x=y\r\n\n\r\n",
-            "0\r\n\r\n", "0\r\nX: y\r\n\r\n", "Expect: 100-continue\r\n", "Connection: close\r\n", "\r\n", "X: y\r\n",
+            "GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+            "POST /p?q HTTP/1.1\r\nHost: a\r\n",
+            "HEAD /%41 HTTP/1.0\r\n\r\n",
+            "Content-Length: 5\r\n\r\nhello",
+            "Transfer-Encoding: chunked\r\n\r\n",
+            "5\r\nhello\r\n",
+            "1;x=y\r\n\n\r\n",
+            "0\r\n\r\n",
+            "0\r\nX: y\r\n\r\n",
+            "Expect: 100-continue\r\n",
+            "Connection: close\r\n",
+            "\r\n",
+            "X: y\r\n",
         ]).prop_map(|text| text.as_bytes().to_vec()),
         1 => prop::sample::select(b"\r\n :;0aG/%\0\t\xff".to_vec()).prop_map(|byte| vec![byte]),
         1 => (1usize..9000, any::<u8>()).prop_map(|(n, byte)| vec![byte; n]),
@@ -414,7 +425,10 @@ proptest! {
             text.extend(format!("{name}:\t{value} \r\n").bytes());
         }
         match pieces {
-            None => text.extend([format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes(), &body].concat()),
+            None => {
+                text.extend(format!("Content-Length: {}\r\n\r\n", body.len()).bytes());
+                text.extend(&body);
+            }
             Some(size) => {
                 text.extend(b"Transfer-Encoding: chunked\r\n\r\n");
                 for chunk in body.chunks(size) {
@@ -424,16 +438,20 @@ proptest! {
             }
         }
         let got = request(&text);
-        prop_assert_eq!((got.path.as_str(), got.query.as_str(), &got.body), (path.as_str(), query.as_str(), &body));
+        prop_assert_eq!((&got.path, &got.query, &got.body), (&path, &query, &body));
         let read: Vec<_> = got.headers().filter(|(name, _)| name.starts_with("x-")).collect();
         let sent: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         prop_assert_eq!(read, sent);
     }
 
     #[test]
-    fn no_answer_can_be_made_to_hold_more_fields_than_were_set(value in any::<String>(), body in any::<String>()) {
+    fn no_answer_can_be_made_to_hold_more_fields_than_were_set(
+        value in any::<String>(),
+        body in any::<String>(),
+    ) {
+        let response = Response::new(200).header("X-Echo", value).text(body.clone());
         let mut out = Vec::new();
-        Response::new(200).header("X-Echo", value).text(body.clone()).write(Exchange::last(WallMs(0)), &mut out);
+        response.write(Exchange::last(WallMs(0)), &mut out);
         let mut fields = [httparse::EMPTY_HEADER; 16];
         let mut parsed = httparse::Response::new(&mut fields);
         let head = parsed.parse(&out).expect("well formed").unwrap();
@@ -516,6 +534,12 @@ fn every_status_that_is_sent_has_its_phrase_and_any_date_its_form() {
 fn a_405_lists_what_there_is() {
     let response = Response::method_not_allowed(&[Method::Get, Method::Delete]);
     assert_eq!((response.status(), response.header_value("allow")), (405, Some("GET, DELETE")));
+}
+
+#[test]
+fn a_401_says_how_to_authenticate() {
+    let response = Response::error(401, "unauthenticated", "a token is needed");
+    assert_eq!(response.header_value("www-authenticate"), Some("Bearer"));
 }
 
 #[test]

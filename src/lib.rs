@@ -24,4 +24,5 @@ pub mod sim;
 pub mod web;
 
 pub mod config;
+pub mod logging;
 pub mod server;

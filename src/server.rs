@@ -257,7 +257,9 @@ impl Node {
         if overrun && self.overrun_logged.is_none_or(|at| now.since(at) >= SECOND) {
             self.overrun_logged = Some(now);
             let Ran { tick, work_us, missed, .. } = ran;
-            log::warn!("tick {tick} took {work_us} us and {flush_us} us to write, {missed} before it were missed");
+            log::warn!(
+                "tick {tick} took {work_us} us and {flush_us} us to write, {missed} before it were missed"
+            );
         }
     }
 

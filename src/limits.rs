@@ -66,6 +66,10 @@ pub const INBOX_PLAYER: usize = 256;
 pub const INBOX_GAME: usize = 1 << 16;
 /// Earlier messages that the duplicate filter remembers of a peer.
 pub const DUPLICATES: usize = 8;
+/// Values that may be open around one another inside a packet.
+pub const PACKET_DEPTH: usize = 64;
+/// Bytes of the text, and of the field's name, in what a peer is told about a packet that could not be read.
+pub const UNREADABLE_TEXT: usize = 200;
 /// Unreadable packets after which a peer is closed `malformed`.
 pub const MALFORMED: u32 = 5;
 /// Packets refused `rate_limited` in a row after which a peer is closed.
@@ -97,3 +101,5 @@ const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
 const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);
 const _: () = assert!(CONTROL_BURST >= CONTROL_RATE);
+const _: () =
+    assert!(PACKET_DEPTH < 128, "serde_json reads 128 deep: ours is the bound that counts in both encodings");

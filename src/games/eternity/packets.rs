@@ -22,8 +22,9 @@ pub enum In {
     /// 0: asks for [`Out::GameState`].
     GetGameState,
     /// 1: goes through an exit to another location; answered by [`Out::LocationUpdate`]. The mover stands within
-    /// `exit_reach` of an exit that leads there, else `invalid`; an unknown location is `not_found`. From here until
-    /// its answer the mover's `position_update`s mean the old location and are passed over.
+    /// `exit_reach` of an exit that leads there, else `invalid`; an unknown location is `not_found`, a second exit in
+    /// one tick `conflict`. `position_update`s that come behind it in the same tick mean the old location and are
+    /// passed over; a client sends none until the answer is there.
     Move {
         /// Where to.
         to_location_id: LocationId,
@@ -75,7 +76,7 @@ pub enum Out {
     },
     /// 2: these are in sight from now on.
     PlayerJoinedArea {
-        /// In the order in which they came.
+        /// Where they are now.
         players: Vec<Player>,
     },
     /// 3: these are not in sight any more. Of those who come and go in one tick, the going is told first.

@@ -36,6 +36,8 @@ impl std::error::Error for WorldError {}
 const SIDES: RangeInclusive<f32> = 1.0..=8192.0;
 /// What any other number of the rules must lie in.
 const NUMBERS: RangeInclusive<f32> = 0.0..=10_000.0;
+/// The most locations.
+const LOCATIONS: usize = 4096;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -182,6 +184,9 @@ type Numbers = BTreeMap<u32, LocationIndex>;
 
 fn check_numbers(raw: &RawFile) -> Result<Numbers, Mistake> {
     let mut numbers = Numbers::new();
+    if let Some(extra) = raw.locations.get(LOCATIONS) {
+        return mistake(&extra.id, format!("a world has at most {LOCATIONS} locations"));
+    }
     for (index, location) in raw.locations.iter().enumerate() {
         let id = &location.id;
         if *id.get_ref() == 0 {
@@ -240,6 +245,9 @@ fn check_exits(
 ) -> Result<Vec<Exit>, Mistake> {
     let exit = |exit: &RawExit| {
         let to = find(numbers, &exit.to)?;
+        if exit.to.get_ref() == raw.id.get_ref() {
+            return mistake(&exit.to, "an exit leads to another location");
+        }
         let at = point_in(&exit.at, here, raw.name.get_ref())?;
         let there = point_in(&exit.there, bounds[to.0 as usize], &format!("location {}", exit.to.get_ref()))?;
         Ok(Exit { at, to, there })
@@ -432,13 +440,14 @@ exits = [{ at = [98, 32], to = 1, there = [8, 32] }]
             ("height = 64", "hight = 64", 25, "unknown field `hight`"),
             ("to = 2,", "to = 9,", 27, "there is no location 9"),
             ("at = [2, 32]", "at = [65, 32]", 27, "[65, 32] lies outside Home, which is 64 x 64"),
+            ("to = 2,", "to = 1,", 27, "leads to another location"),
             ("there = [90, 32]", "there = [90, -1]", 27, "[90, -1] lies outside location 2"),
             ("there = [90, 32]", "there = [inf, 1]", 27, "[inf, 1] lies outside location 2"),
             ("at = [50, 50]", "at = [50, 257]", 34, "lies outside Away"),
             (
-                "to = 2, there = [90, 32]",
-                "to = 1, there = [9, 32]",
-                30,
+                "exits = [\n  { at = [2, 32], to = 2, there = [90, 32] },\n]\n",
+                "",
+                27,
                 "no way leads from the start to Away",
             ),
             ("[start]", "[start", 13, ""),

@@ -85,7 +85,7 @@ impl Envelope<'_> {
 
     fn decode<P: DeserializeOwned>(&self, kind: Kind) -> Result<P, Unreadable> {
         let decoded = match &self.contents {
-            _ if self.kind != kind => Err(Unreadable::unknown_type("no packet of that number")),
+            _ if self.kind != kind => Err(Unreadable::unknown_type("no packet of that kind")),
             Contents::Json(contents) => json::decode(contents),
             Contents::Postcard(packet) => postcard::decode_all(packet),
         };

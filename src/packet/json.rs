@@ -153,20 +153,19 @@ pub(super) fn decode<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, 
         }
         Err(Fault::Shape(text)) => Err(Unreadable::invalid(text, String::from("data"))),
         Err(Fault::Data(fault)) => {
-            let text = fault.to_string();
-            if text.starts_with("duplicate field")
-                && let Some(packet) = decode_last_of_each(contents)
-            {
+            if let Some(packet) = decode_last_of_each(contents) {
                 return Ok(packet);
             }
-            let field = trace.field(&text);
+            let text = fault.to_string();
+            let field = Some(trace.field(&text)).filter(|field| !field.is_empty());
+            let field = field.unwrap_or_else(|| String::from("data"));
             Err(Unreadable::invalid(without_position(&text), field))
         }
     }
 }
 
-/// Decodes a packet in which a field stands twice: a tree keeps the last of each name. Derived structs refuse it, and
-/// it is rare, so the way through a tree is taken only then.
+/// Decodes a packet in which a field stands twice: a tree keeps the last of each name. Derived structs refuse the second
+/// and read the first, so this way is taken when the straight one failed.
 fn decode_last_of_each<P: DeserializeOwned>(contents: &Contents<'_>) -> Option<P> {
     let tree: serde_json::Value = serde_json::from_str(contents.data?).ok()?;
     let trace = Trace::new();
@@ -199,7 +198,11 @@ enum Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{self:?}")
+        match self {
+            Fault::UnknownType => f.write_str("no such packet"),
+            Fault::Shape(text) => f.write_str(text),
+            Fault::Data(fault) => fault.fmt(f),
+        }
     }
 }
 

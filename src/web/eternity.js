@@ -1,0 +1,328 @@
+/**
+ * The page of Shards of Eternity: comes in as a guest, walks, talks. This file ties the parts together and holds what
+ * happens when: packets go into the `World`, hands move the `Walker`, each frame is drawn by the `Scene`.
+ *
+ * A game of your own needs none of this but `evertick.js`.
+ */
+
+import { Evertick, EvertickError } from './evertick.js';
+import { Chat } from './eternity/chat.js';
+import { listen } from './eternity/controls.js';
+import { factionColour } from './eternity/figures.js';
+import { Hud, describe, seconds } from './eternity/hud.js';
+import { Inspector } from './eternity/inspector.js';
+import { Scene } from './eternity/scene.js';
+import { Walker } from './eternity/walker.js';
+import { World } from './eternity/world.js';
+
+/** How often the latency is measured. */
+const PING_MS = 2000;
+/** How often the words around the map are brought up to date. */
+const HUD_MS = 200;
+/** Waits between tries to come back. */
+const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
+/** Refusals that pass by themselves. */
+const PASSING = new Set(['unreachable', 'busy', 'not_ready', 'world_full', 'connecting_too_fast', 'shutdown', 'lost', 'timeout']);
+/** Of an exit's reach: from closer than this a walker who means to leave goes through. */
+const GATE_SHARE = 0.7;
+const NAME_KEY = 'eternity.name';
+/** What is seen before the door: a meadow that is on no map. */
+const OUTSIDE = { id: 7, name: '', terrain: 'meadow', width: 256, height: 256, safe: false, exit_reach: 0, exits: [] };
+
+const byId = (id) => document.getElementById(id);
+const map = byId('map');
+const door = byId('door');
+const world = new World();
+const walker = new Walker();
+const server = new Evertick();
+const scene = new Scene(map, byId('minimap'), world, walker);
+const hud = new Hud();
+const inspector = new Inspector();
+const chat = new Chat(
+  (channel, message) => server.request('chat', { channel, message }),
+  describe,
+  () => { scene.inset = chat.covers; },
+);
+
+let playerName = '';
+/** The way out that the walk leads to, or null. */
+let goal = null;
+let isTravelling = false;
+let retry = { count: 0, timer: null };
+
+// --- packets ---------------------------------------------------------------------------------------------------------
+
+server.on('*', (data, origin) => {
+  world.hear(origin.time, performance.now());
+  inspector.received(origin.type, data, origin, Date.now());
+});
+server.on('client:sent', ({ type, data, id }) => inspector.sent(type, data, id, Date.now()));
+server.on('client:state', ({ state }) => hud.link(state, null));
+server.on('client:latency', ({ ms }) => hud.link(server.state, ms));
+
+server.on('game_state', (state, { time }) => {
+  world.enter(state, time);
+  stand(state.location, state.you.position);
+});
+server.on('location_update', ({ location, position }) => {
+  world.arrive(location);
+  stand(location, position);
+});
+server.on('player_joined_area', ({ players }, { time }) => world.join(players, time));
+server.on('player_left_area', ({ players }) => world.part(players));
+server.on('positions', ({ moves }, { time }) => world.move(moves, time));
+server.on('position_correction', ({ position }) => {
+  goal = null;
+  walker.correct(position);
+});
+server.on('chat', (said) => {
+  const { you, others } = world;
+  const speaker = said.from.id === you?.id ? you : others.get(said.from.id);
+  chat.hear(said, factionColour(speaker?.faction), speaker === you);
+  if (said.channel === 'local') scene.say(said.from.id, said.message, performance.now());
+});
+for (const type of ['error', 'invalid_message']) {
+  // An answer to a request goes to whoever asked.
+  server.on(type, (data, { re }) => (re ?? null) === null && hud.notice(describe(EvertickError.fromPacket(data))));
+}
+
+function stand(location, position) {
+  goal = null;
+  walker.place(position, location, world.you.max_speed);
+  scene.show(location);
+  hud.place(location, walkToExit);
+}
+
+// --- coming and going ------------------------------------------------------------------------------------------------
+
+async function enter(name) {
+  playerName = name;
+  setBusy(true);
+  try {
+    await server.connect({ guest: name, pingMs: PING_MS });
+    welcome();
+  } catch (error) {
+    refused(error);
+  } finally {
+    setBusy(false);
+  }
+}
+
+function welcome() {
+  remember(playerName);
+  retry = { count: 0, timer: null };
+  setPhase('world');
+  hud.notice('');
+  const isTouch = window.matchMedia('(pointer: coarse)').matches;
+  hud.hint(isTouch ? 'Tap to walk, hold to steer' : 'Walk with W A S D or a click. Enter to talk, ? for all keys.');
+  map.focus();
+}
+
+/** What a connect came to that did not come about: back to the door, unless one was inside and it may pass. */
+function refused(error) {
+  if (document.body.dataset.phase === 'lost' && PASSING.has(error.code)) return comeBack(error);
+  showDoor(describe(error));
+}
+
+server.on('client:state', ({ state, reason }) => {
+  // Until one is inside, the promise of `connect` has the reason.
+  if (document.body.dataset.phase !== 'world') return;
+  if (state === 'lost') comeBack(reason);
+  if (state === 'ended') showDoor(reason.code === 'closed' ? '' : describe(reason));
+});
+
+function comeBack(reason) {
+  walker.stop();
+  world.others.clear();
+  setPhase('lost');
+  const wait = Math.max(RETRY_MS[Math.min(retry.count, RETRY_MS.length - 1)], reason.retryAfterMs ?? 0);
+  hud.notice(`${describe({ ...reason, code: reason.code, message: reason.message, retryAfterMs: null })} Trying again in ${seconds(wait)}.`, Infinity);
+  retry = { count: retry.count + 1, timer: setTimeout(() => enter(playerName), wait) };
+}
+
+function leave() {
+  clearTimeout(retry.timer);
+  server.close();
+  showDoor('');
+}
+
+function showDoor(trouble) {
+  clearTimeout(retry.timer);
+  retry = { count: 0, timer: null };
+  world.leave();
+  scene.show(OUTSIDE);
+  hud.notice('');
+  hud.hint('');
+  hud.gate(null);
+  openPanel('around', false);
+  setPhase('door');
+  byId('door-trouble').textContent = trouble;
+  byId('door-name').focus();
+}
+
+/** `door`: not inside. `world`: inside. `lost`: was inside and is coming back. */
+function setPhase(phase) {
+  document.body.dataset.phase = phase;
+  door.hidden = phase !== 'door';
+  byId('stage').inert = phase === 'door';
+}
+
+function setBusy(isBusy) {
+  byId('door-enter').disabled = isBusy;
+  byId('door-enter').textContent = isBusy ? 'Entering …' : 'Enter as a guest';
+}
+
+// --- walking ---------------------------------------------------------------------------------------------------------
+
+listen(map, {
+  steer(x, y) {
+    if (x !== 0 || y !== 0) begun();
+    walker.steer(x, y);
+  },
+  pointAt(x, y, isNew) {
+    if (!isInside()) return;
+    begun();
+    const exit = isNew ? scene.gateAt(x, y) : null;
+    if (exit) walkToExit(exit);
+    else walker.walkTo(scene.placeAt(x, y));
+  },
+  release: () => walker.stop(),
+  halt: () => walker.stop(),
+  commands: {
+    e: () => takeGate(),
+    enter: () => isInside() && chat.open(),
+    n: () => isInside() && openPanel('around'),
+    p: () => openPanel('packets'),
+    '?': () => byId('help').showModal(),
+    escape() {
+      walker.stop();
+      goal = null;
+      openPanel('around', false);
+    },
+  },
+});
+
+byId('minimap').addEventListener('click', ({ offsetX, offsetY, currentTarget }) => {
+  if (!isInside()) return;
+  begun();
+  walker.walkTo(scene.placeOnMinimap(offsetX / currentTarget.clientWidth, offsetY / currentTarget.clientHeight));
+});
+
+/** The first step of a walk that one chose: what was meant before no longer counts. */
+function begun() {
+  goal = null;
+  hud.hint('');
+}
+
+function isInside() {
+  return document.body.dataset.phase === 'world' && world.you !== null;
+}
+
+function walkToExit(exit) {
+  if (!isInside()) return;
+  begun();
+  goal = exit;
+  walker.walkTo(exit.position);
+}
+
+function takeGate() {
+  const exit = isInside() ? world.exitAt(walker.position) : null;
+  if (exit) travel(exit);
+}
+
+async function travel(exit) {
+  if (isTravelling) return;
+  isTravelling = true;
+  goal = null;
+  walker.stop();
+  try {
+    // The server goes by the last position it was told, and passes over those that come before its answer.
+    server.send('position_update', walker.reportNow(performance.now()));
+    await server.request('move', { to_location_id: exit.to_location_id, from_location_id: world.location.id });
+  } catch (error) {
+    // A connection that ended says so in its own place.
+    if (server.state === 'connected') hud.notice(describe(error));
+  } finally {
+    isTravelling = false;
+  }
+}
+
+// --- each frame ------------------------------------------------------------------------------------------------------
+
+let drawnAt = performance.now();
+let toldAt = 0;
+
+function frame(now) {
+  const elapsedMs = Math.max(now - drawnAt, 0);
+  drawnAt = now;
+  if (isInside()) walk(now, elapsedMs);
+  world.advance(now, elapsedMs);
+  scene.draw(now, elapsedMs);
+  if (world.you && now - toldAt > HUD_MS) {
+    toldAt = now;
+    hud.around(walker.position, world.others);
+  }
+  requestAnimationFrame(frame);
+}
+
+function walk(now, elapsedMs) {
+  if (isTravelling) return;
+  walker.step(elapsedMs);
+  const report = walker.report(now);
+  if (report) server.send('position_update', report);
+  const exit = world.exitAt(walker.position);
+  hud.gate(exit);
+  if (!goal || exit !== goal) return;
+  const distance = Math.hypot(goal.position.x - walker.position.x, goal.position.y - walker.position.y);
+  if (distance <= world.location.exit_reach * GATE_SHARE) travel(goal);
+}
+
+// --- panels ----------------------------------------------------------------------------------------------------------
+
+/** Opens, closes or, without a wish, turns over a panel. */
+function openPanel(name, isOpen = byId(name).hidden) {
+  if (name === 'packets') inspector.isOpen = isOpen;
+  else byId(name).hidden = !isOpen;
+  byId(`${name}-button`).setAttribute('aria-expanded', String(isOpen));
+  document.body.classList.toggle(`has-${name}`, isOpen);
+}
+
+byId('around-button').addEventListener('click', () => openPanel('around'));
+byId('packets-button').addEventListener('click', () => openPanel('packets'));
+byId('packets-close').addEventListener('click', () => {
+  openPanel('packets', false);
+  byId('packets-button').focus();
+});
+byId('help-button').addEventListener('click', () => byId('help').showModal());
+byId('help-close').addEventListener('click', () => byId('help').close());
+byId('leave-button').addEventListener('click', leave);
+byId('gate-button').addEventListener('click', () => {
+  takeGate();
+  map.focus();
+});
+byId('door-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  byId('door-trouble').textContent = '';
+  enter(byId('door-name').value.trim());
+});
+
+/** The name is kept for the next visit, where the browser allows it. */
+function remember(name) {
+  try {
+    localStorage.setItem(NAME_KEY, name);
+  } catch {
+    // Without storage one writes the name again.
+  }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(NAME_KEY) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+byId('door-name').value = remembered();
+showDoor('');
+requestAnimationFrame(frame);

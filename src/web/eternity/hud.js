@@ -1,0 +1,199 @@
+/**
+ * What stands around the map in words: the place, the connection, who is near, the way out at hand, notices. It shows
+ * what it is told and decides nothing. Everything here is ordinary page, so that a screen reader has it too.
+ */
+
+import { factionColour } from './figures.js';
+
+/** Round trips up to here are good, up to the second fair, milliseconds. */
+const GOOD_MS = 90;
+const FAIR_MS = 220;
+const NOTICE_MS = 5000;
+const HINT_MS = 12_000;
+
+const LINK_WORDS = {
+  idle: 'Not connected',
+  connecting: 'Connecting',
+  connected: 'Connected',
+  lost: 'Connection lost',
+  ended: 'Not connected',
+};
+const COMPASS = ['east', 'south-east', 'south', 'south-west', 'west', 'north-west', 'north', 'north-east'];
+
+export class Hud {
+  #peopleRows = new Map();
+  #exitRows = [];
+  #noticeTimer = null;
+  #hintTimer = null;
+  #arrivalMotion = null;
+
+  /** The connection's state; the latency is null where none is known. */
+  link(state, latencyMs) {
+    const link = byId('link');
+    link.dataset.state = state;
+    link.dataset.quality = latencyMs === null ? '' : latencyMs <= GOOD_MS ? 'good' : latencyMs <= FAIR_MS ? 'fair' : 'poor';
+    setText(byId('link-words'), LINK_WORDS[state]);
+    setText(byId('link-ping'), state === 'connected' && latencyMs !== null ? `${Math.max(1, Math.round(latencyMs))} ms` : '');
+  }
+
+  /** One stands in another place now. `walkTo(exit)` is called for a way out that is chosen from the list. */
+  place(location, walkTo) {
+    const { name, description, safe } = location;
+    setText(byId('place-name'), name);
+    byId('place-name').title = description;
+    const tag = byId('place-safety');
+    tag.hidden = false;
+    tag.className = safe ? 'tag is-safe' : 'tag is-wild';
+    tag.textContent = safe ? 'Safe ground' : 'Wild';
+    tag.title = safe ? 'Nobody can be attacked here' : 'Outside safe ground others may attack';
+    document.title = `${name} · Shards of Eternity`;
+    byId('announcer').textContent = `You are in ${name}, ${safe ? 'safe ground' : 'wild ground'}. ${description}`;
+    this.#exitRows = location.exits.map((exit) => exitRow(exit, walkTo));
+    byId('exit-list').replaceChildren(...this.#exitRows.map(({ item }) => item));
+    this.#showArrival(name, description);
+  }
+
+  /** Where one stands and who is near; a few times a second is enough. */
+  around(position, others) {
+    setText(byId('place-coordinates'), `${position.x.toFixed(0)}, ${position.y.toFixed(0)}`);
+    setText(byId('around-count'), String(others.size));
+    if (byId('around').hidden) return;
+    for (const { exit, where } of this.#exitRows) setText(where, bearing(position, exit.position));
+    byId('people-none').hidden = others.size > 0;
+    this.#listPeople(position, others);
+  }
+
+  /** The way out within reach, or null. */
+  gate(exit) {
+    const button = byId('gate-button');
+    if (button.hidden !== (exit === null)) button.hidden = exit === null;
+    if (exit) setText(byId('gate-words'), `Go to ${exit.to_name}`);
+  }
+
+  /** Something that one should know now, for a while. */
+  notice(words, forMs = NOTICE_MS) {
+    const notice = byId('notice');
+    clearTimeout(this.#noticeTimer);
+    notice.hidden = words === '';
+    setText(notice, words);
+    if (words && forMs !== Infinity) this.#noticeTimer = setTimeout(() => this.notice(''), forMs);
+  }
+
+  /** How to begin, until one has begun. */
+  hint(words) {
+    const hint = byId('hint');
+    clearTimeout(this.#hintTimer);
+    hint.hidden = words === '';
+    setText(hint, words);
+    if (words) this.#hintTimer = setTimeout(() => this.hint(''), HINT_MS);
+  }
+
+  #showArrival(name, description) {
+    const arrival = byId('arrival');
+    setText(byId('arrival-name'), name);
+    setText(byId('arrival-words'), description);
+    this.#arrivalMotion?.cancel();
+    // Style sheets cannot start the same animation twice; this can, and the policy for styles allows it.
+    this.#arrivalMotion = arrival.animate(
+      [{ opacity: 0 }, { opacity: 1, offset: 0.12 }, { opacity: 1, offset: 0.8 }, { opacity: 0 }],
+      { duration: 4200, easing: 'ease' },
+    );
+  }
+
+  #listPeople(position, others) {
+    for (const [id, { item }] of this.#peopleRows) {
+      if (others.has(id)) continue;
+      item.remove();
+      this.#peopleRows.delete(id);
+    }
+    for (const [id, person] of others) {
+      if (!this.#peopleRows.has(id)) this.#addPerson(id, person);
+      const { item, where } = this.#peopleRows.get(id);
+      setText(where, bearing(position, person.shown));
+      item.dataset.x = person.shown.x.toFixed(2);
+      item.dataset.y = person.shown.y.toFixed(2);
+    }
+  }
+
+  #addPerson(id, { name, faction, class: calling, level }) {
+    const item = node('li', 'around-row');
+    item.dataset.player = id;
+    const dot = node('span', 'around-dot');
+    dot.style.setProperty('--faction', factionColour(faction));
+    const where = node('span', 'around-where');
+    item.append(dot, node('span', 'around-name', name), node('span', 'around-what', `${faction} ${calling}, level ${level}`), where);
+    this.#peopleRows.set(id, { item, where });
+    byId('people-list').append(item);
+  }
+}
+
+/** What went wrong, for people. The server's own words are used where there is nothing better to say. */
+export function describe({ code, message, retryAfterMs }) {
+  const wait = retryAfterMs ? ` Try again in ${seconds(retryAfterMs)}.` : '';
+  return `${WORDS[code] ?? `${message}.`}${wait}`;
+}
+
+/** A time to wait, for people. */
+export function seconds(ms) {
+  const whole = Math.ceil(ms / 1000);
+  return whole === 1 ? 'a second' : `${whole} seconds`;
+}
+
+const WORDS = {
+  unreachable: 'The server cannot be reached. It may be full, restarting, or not taking connections from here.',
+  lost: 'The connection broke.',
+  closed: 'You left.',
+  timeout: 'The server did not answer in time.',
+  rate_limited: 'That was too fast.',
+  idle_timeout: 'Nothing was heard of you for too long.',
+  slow_consumer: 'Your connection could not keep up.',
+  shutdown: 'The server is going down for a while.',
+  replaced: 'You entered from somewhere else, so this page was left behind.',
+  kicked: 'You were sent out.',
+  banned: 'You may not enter from here.',
+  cheating: 'The server does not believe your steps.',
+  world_full: 'The world is full.',
+  world_closed: 'The world takes no newcomers at the moment.',
+  not_ready: 'The server is not ready yet.',
+  busy: 'The server is busy.',
+  guests_disabled: 'Guests are not let in here.',
+  too_many_connections: 'There are too many connections from your address.',
+  connecting_too_fast: 'You are connecting too fast.',
+  bad_version: 'This page is older than the server: load it again.',
+};
+
+function exitRow(exit, walkTo) {
+  const item = node('li', 'around-row');
+  const button = node('button', 'plain', 'Walk there');
+  button.type = 'button';
+  button.setAttribute('aria-label', `Walk to ${exit.to_name}`);
+  button.addEventListener('click', () => walkTo(exit));
+  const where = node('span', 'around-where');
+  item.append(node('span', 'around-name', exit.to_name), where, button);
+  return { item, where, exit };
+}
+
+/** How far and in which direction: "12 north". */
+function bearing(from, to) {
+  const way = { x: to.x - from.x, y: to.y - from.y };
+  const distance = Math.hypot(way.x, way.y);
+  if (distance < 1.5) return 'here';
+  const eighth = Math.round((Math.atan2(way.y, way.x) / Math.PI) * 4 + 8) % 8;
+  return `${distance.toFixed(0)} ${COMPASS[eighth]}`;
+}
+
+function byId(id) {
+  return document.getElementById(id);
+}
+
+/** Writes only what changes: many of these run several times a second. */
+function setText(target, words) {
+  if (target.textContent !== words) target.textContent = words;
+}
+
+function node(tag, className, text = '') {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}

@@ -1,0 +1,390 @@
+/**
+ * Speaks the Evertick protocol over a WebSocket, and does nothing else: it draws nothing, knows no game and keeps no
+ * game state. It needs no other file, runs in browsers and in Node 22 or later, and is made to be used by a game of
+ * your own:
+ *
+ * ```js
+ * import { Evertick } from '/evertick.js';
+ *
+ * const server = new Evertick();
+ * server.on('chat', ({ from, message }) => console.log(from.name, message));
+ * const me = await server.connect({ url: 'ws://127.0.0.1:8080/ws', guest: 'Ada' });
+ * const state = await server.request('get_game_state');
+ * server.send('position_update', { position: { x: 1, y: 2 }, velocity: { x: 0, y: 0 } });
+ * ```
+ *
+ * Register handlers before `connect`: the first packets of the game may come in the same turn as the answer to it.
+ *
+ * @module evertick
+ */
+
+/** The subprotocol this client speaks: JSON packets in text frames. */
+export const SUBPROTOCOL = 'evertick.v1.json';
+
+/** The version of the protocol this client speaks. */
+export const PROTOCOL_VERSION = 1;
+
+/** How long a request may wait for its reply unless the caller says otherwise, milliseconds. */
+export const REQUEST_TIMEOUT_MS = 10_000;
+
+/**
+ * After these the player stays in the world for a while, so that coming back is worth a try: a connection that broke
+ * without a Close frame, and the closes that the protocol counts as lost.
+ */
+const LOST_CLOSES = new Set([1001, 1005, 1006, 4009, 4015]);
+
+/** What a close code means where no `disconnect` packet came before it. */
+const CLOSE_CODES = new Map([
+  [1000, 'closed'], [1001, 'shutdown'], [1002, 'protocol'], [1003, 'wrong_frame'], [1005, 'lost'], [1006, 'lost'],
+  [1007, 'not_utf8'], [1009, 'too_large'],
+  [4000, 'bad_version'], [4001, 'unauthenticated'], [4002, 'bad_credentials'], [4003, 'session_expired'],
+  [4004, 'replaced'], [4005, 'malformed'], [4007, 'auth_timeout'], [4008, 'rate_limited'], [4009, 'idle_timeout'],
+  [4010, 'too_many_connections'], [4011, 'connecting_too_fast'], [4012, 'banned'], [4013, 'world_full'],
+  [4014, 'not_ready'], [4015, 'slow_consumer'], [4016, 'cheating'], [4017, 'kicked'], [4018, 'logged_out'],
+  [4019, 'world_closed'], [4020, 'guests_disabled'],
+]);
+
+/**
+ * Something that went wrong, by its code. Codes from the server are those of the protocol (`rate_limited`,
+ * `world_full`, ...). The client's own are `unreachable` (no connection came about), `lost` (it broke), `closed`
+ * (there is none), `timeout` (no reply in time), `sequence` (a batch is missing), `unsupported` (no WebSocket here).
+ */
+export class EvertickError extends Error {
+  /**
+   * @param {string} code what happened, for programs
+   * @param {string} message what happened, for people
+   * @param {{retryAfterMs?: ?number, field?: ?string}} [details]
+   */
+  constructor(code, message, { retryAfterMs = null, field = null } = {}) {
+    super(message);
+    this.name = 'EvertickError';
+    /** @type {string} */
+    this.code = code;
+    /** How long to wait before trying again, or null where waiting does not help. @type {?number} */
+    this.retryAfterMs = retryAfterMs;
+    /** The field that could not be read, where the server named one. @type {?string} */
+    this.field = field;
+  }
+
+  /** The error that an `error`, `invalid_message` or `disconnect` packet tells of. */
+  static fromPacket(data) {
+    const { code = 'internal', message = code, retry_after_ms: retryAfterMs = null, field = null } = data ?? {};
+    return new EvertickError(code, message, { retryAfterMs, field });
+  }
+}
+
+/**
+ * @typedef {'idle'|'connecting'|'connected'|'lost'|'ended'} State
+ *   `lost`: it broke, coming back is worth a try. `ended`: closed by either side on purpose.
+ *
+ * @typedef {object} ConnectOptions
+ * @property {string} [url] `ws:` or `wss:` address; `http:`, `https:` and relative ones are translated. Default: `/ws`
+ *   on the host of the page.
+ * @property {string} [guest] a display name: play without an account
+ * @property {string} [token] a login token
+ * @property {string} [username] with `password`
+ * @property {string} [password]
+ * @property {{token: string, seq: number}} [resume] take over a lost player
+ * @property {number} [pingMs] how often to measure the latency; default: what the server proposes
+ * @property {typeof WebSocket} [WebSocket] another implementation, for Node before 22 or for tests
+ *
+ * @typedef {object} Origin Where a packet came from.
+ * @property {string} type
+ * @property {number} [re] the `id` of the request it answers
+ * @property {number} seq the batch's number
+ * @property {number} tick the server's tick
+ * @property {number} time the server's clock, Unix ms
+ */
+
+/** One connection to one game. It can connect again after it was lost or ended. */
+export class Evertick {
+  /** @type {State} */
+  state = 'idle';
+  /** What `connected` said: instance, server, protocol, tick_rate, heartbeat_interval_ms, timeout_ms. @type {?object} */
+  server = null;
+  /** What `auth_response` said. @type {?object} */
+  session = null;
+  /** Why the connection is lost or ended, or null. @type {?EvertickError} */
+  reason = null;
+  /** The last measured round trip, milliseconds, or null. @type {?number} */
+  latencyMs = null;
+  /** The last batch seen, for `resume`; 0 before the first. @type {number} */
+  seq = 0;
+
+  #socket = null;
+  #options = {};
+  #opening = null;
+  #farewell = null;
+  #handlers = new Map();
+  #pending = new Map();
+  #nextId = 1;
+  #anySeq = false;
+  #heardAt = 0;
+  #pulse = null;
+
+  /** The player's id once there is one. @returns {?number} */
+  get playerId() {
+    return this.session?.player_id ?? null;
+  }
+
+  /**
+   * Calls `handler(data, origin)` for every packet of a type. `'*'` is every packet. The client's own events have a
+   * colon, which no packet type has: `client:state` {state, reason}, `client:sent` {type, id, data}, `client:latency`
+   * {ms}.
+   *
+   * @param {string} type
+   * @param {(data: any, origin: Origin) => void} handler
+   * @returns {() => void} call it to stop
+   */
+  on(type, handler) {
+    if (!this.#handlers.has(type)) this.#handlers.set(type, new Set());
+    this.#handlers.get(type).add(handler);
+    return () => this.#handlers.get(type)?.delete(handler);
+  }
+
+  /**
+   * Connects and logs in. Resolves with what `auth_response` says, rejects with an {@link EvertickError}.
+   *
+   * @param {ConnectOptions} options exactly one of guest, token, username and password, resume
+   * @returns {Promise<object>}
+   */
+  connect(options) {
+    if (this.#socket) return Promise.reject(new EvertickError('conflict', 'already connected'));
+    const Socket = options.WebSocket ?? globalThis.WebSocket;
+    if (!Socket) return Promise.reject(new EvertickError('unsupported', 'there is no WebSocket here: use Node 22 or pass one'));
+    return new Promise((resolve, reject) => {
+      this.#reset(options);
+      const socket = new Socket(socketUrl(options.url), SUBPROTOCOL);
+      this.#socket = socket;
+      this.#opening = { resolve, reject };
+      const isMine = () => this.#socket === socket;
+      socket.onmessage = (event) => isMine() && this.#receive(event.data);
+      socket.onclose = (event) => isMine() && this.#closed(event.code, event.reason);
+      // Every error is followed by a close (WHATWG WebSockets section 5), which has the code.
+      socket.onerror = () => {};
+      this.#setState('connecting');
+    });
+  }
+
+  /**
+   * Sends a packet and waits for its reply: its own reply packet's data, or `{}` for `ok`.
+   *
+   * @param {string} type
+   * @param {object} [data]
+   * @param {{timeoutMs?: number}} [options]
+   * @returns {Promise<any>} rejects with an {@link EvertickError}
+   */
+  request(type, data = {}, { timeoutMs = REQUEST_TIMEOUT_MS } = {}) {
+    if (this.state !== 'connected') return Promise.reject(this.#notConnected());
+    const id = this.#nextId;
+    // The wire has 32 bits; by the time they are used up the first ids have long been answered.
+    this.#nextId = (id % 0xffff_ffff) + 1;
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.#pending.delete(id);
+        reject(new EvertickError('timeout', `no reply to ${type} within ${timeoutMs} ms`));
+      }, timeoutMs);
+      this.#pending.set(id, { resolve, reject, timer });
+      this.#transmit(type, data, id);
+    });
+  }
+
+  /**
+   * Sends a packet that needs no reply. What the server has against it comes as an `error` packet.
+   *
+   * @param {string} type
+   * @param {object} [data]
+   */
+  send(type, data = {}) {
+    if (this.state !== 'connected') throw this.#notConnected();
+    this.#transmit(type, data);
+  }
+
+  /**
+   * Measures the round trip.
+   *
+   * @param {{timeoutMs?: number}} [options]
+   * @returns {Promise<{latencyMs: number, serverTime: number, tick: number}>}
+   */
+  async ping(options) {
+    const started = performance.now();
+    const pong = await this.request('ping', { time: Date.now() }, options);
+    this.latencyMs = performance.now() - started;
+    this.#emit('client:latency', { ms: this.latencyMs });
+    return { latencyMs: this.latencyMs, serverTime: pong.server_time, tick: pong.tick };
+  }
+
+  /**
+   * Leaves for good: the player is gone from the world at once.
+   *
+   * @param {string} [reason]
+   */
+  close(reason = 'left') {
+    const socket = this.#socket;
+    if (!socket) return;
+    if (this.state === 'connected') this.#transmit('disconnect', { reason });
+    this.#finish('ended', new EvertickError('closed', reason));
+    socket.close(1000);
+  }
+
+  #reset(options) {
+    this.#options = options;
+    this.#farewell = null;
+    this.#nextId = 1;
+    this.#anySeq = false;
+    this.server = this.session = this.reason = this.latencyMs = null;
+    this.seq = 0;
+  }
+
+  #transmit(type, data, id) {
+    this.#socket.send(JSON.stringify(id === undefined ? { type, data } : { type, id, data }));
+    this.#emit('client:sent', { type, id, data });
+  }
+
+  #receive(text) {
+    this.#heardAt = performance.now();
+    let batch;
+    try {
+      batch = JSON.parse(text);
+    } catch {
+      return this.#abandon(new EvertickError('malformed', 'the server sent something that is not JSON'));
+    }
+    if (!this.#inOrder(batch.seq)) {
+      return this.#abandon(new EvertickError('sequence', `batch ${batch.seq} came after ${this.seq}`));
+    }
+    this.seq = batch.seq;
+    for (const { type, re, data = {} } of batch.packets) {
+      // A packet before this one, or its handler, may have ended the connection.
+      if (!this.#socket) return;
+      const origin = { type, re, seq: batch.seq, tick: batch.tick, time: batch.time };
+      this.#control(type, data);
+      this.#settle(type, re, data);
+      this.#emit('*', data, origin);
+      this.#emit(type, data, origin);
+    }
+  }
+
+  /** Batches belong to the connection (0) until one has the `auth_response`, then they count without gaps. */
+  #inOrder(seq) {
+    if (!this.session) return seq === 0;
+    if (!this.#anySeq) return seq === this.seq + 1;
+    this.#anySeq = false;
+    return true;
+  }
+
+  #control(type, data) {
+    if (type === 'connected') this.#authenticate(data);
+    else if (type === 'auth_response') this.#authenticated(data);
+    else if (type === 'disconnect') this.#farewell = EvertickError.fromPacket(data);
+  }
+
+  #authenticate(server) {
+    this.server = server;
+    const { min, max } = server.protocol;
+    if (PROTOCOL_VERSION < min || PROTOCOL_VERSION > max) {
+      return this.#abandon(new EvertickError('bad_version', `the server speaks versions ${min} to ${max}, this client ${PROTOCOL_VERSION}`));
+    }
+    const { guest, token, username, password, resume } = this.#options;
+    // A field that is undefined does not get into the JSON.
+    this.#transmit('auth_request', { version: PROTOCOL_VERSION, guest, token, username, password, resume });
+  }
+
+  #authenticated(session) {
+    this.session = session;
+    if (session.resumed) {
+      // A replay goes on where the old connection stopped; a full state starts wherever the server is.
+      this.seq = this.#options.resume.seq;
+      this.#anySeq = session.full_state;
+    }
+    this.#setState('connected');
+    this.#startPulse();
+    this.#opening.resolve(session);
+    this.#opening = null;
+  }
+
+  #settle(type, re, data) {
+    const waiting = this.#pending.get(re);
+    if (!waiting) return;
+    this.#pending.delete(re);
+    clearTimeout(waiting.timer);
+    if (type === 'error' || type === 'invalid_message') waiting.reject(EvertickError.fromPacket(data));
+    else waiting.resolve(data);
+  }
+
+  /** Pings at the server's interval: for the latency, and so that a connection that died without a word is noticed. */
+  #startPulse() {
+    const beat = () => this.#probe(this.server.timeout_ms);
+    this.#pulse = setInterval(beat, this.#options.pingMs ?? this.server.heartbeat_interval_ms);
+    beat();
+  }
+
+  async #probe(timeoutMs) {
+    const sentAt = performance.now();
+    try {
+      await this.ping({ timeoutMs });
+    } catch (error) {
+      // Only a ping of our own that went unanswered counts: timers of a hidden page are too slow to judge by silence.
+      if (error.code !== 'timeout' || this.#heardAt > sentAt) return;
+      this.#abandon(new EvertickError('lost', 'the server has gone silent'), 'lost');
+    }
+  }
+
+  /** Ends a connection that cannot go on. */
+  #abandon(error, state = 'ended') {
+    const socket = this.#socket;
+    this.#finish(state, error);
+    socket?.close(1000);
+  }
+
+  #closed(code, text) {
+    const wasOpening = this.#opening !== null;
+    const name = CLOSE_CODES.get(code) ?? 'closed';
+    const error = this.#farewell
+      ?? (wasOpening && !this.server
+        ? new EvertickError('unreachable', 'no connection to the server came about')
+        : new EvertickError(name, text || (name === 'lost' ? 'the connection broke' : `closed with code ${code}`)));
+    this.#finish(LOST_CLOSES.has(code) ? 'lost' : 'ended', error);
+  }
+
+  #finish(state, error) {
+    this.#socket = null;
+    clearInterval(this.#pulse);
+    this.reason = error;
+    for (const { reject, timer } of this.#pending.values()) {
+      clearTimeout(timer);
+      reject(error);
+    }
+    this.#pending.clear();
+    const opening = this.#opening;
+    this.#opening = null;
+    this.#setState(state);
+    opening?.reject(error);
+  }
+
+  #setState(state) {
+    this.state = state;
+    this.#emit('client:state', { state, reason: this.reason });
+  }
+
+  #notConnected() {
+    return this.reason ?? new EvertickError('closed', 'not connected');
+  }
+
+  #emit(type, data, origin) {
+    for (const handler of this.#handlers.get(type) ?? []) {
+      try {
+        handler(data, origin);
+      } catch (error) {
+        // A handler's mistake is its own: it is reported as uncaught and the other packets go on.
+        queueMicrotask(() => { throw error; });
+      }
+    }
+  }
+}
+
+/** @param {string} [url] */
+function socketUrl(url = '/ws') {
+  const resolved = new URL(url, globalThis.location?.href);
+  resolved.protocol = resolved.protocol.replace(/^http/, 'ws');
+  return resolved.href;
+}

@@ -19,6 +19,8 @@ pub mod session;
 
 pub mod engine;
 
+#[cfg(feature = "eternity")]
+pub mod games;
 pub mod net;
 pub mod sim;
 pub mod web;

@@ -150,11 +150,13 @@ fn world(config: &Config) -> Result<eternity::Eternity, String> {
             eternity::World::parse(&text).map_err(|error| format!("world {}: {error}", path.display()))?
         }
     };
-    let spawn = match config.spawn {
+    let mut settings = eternity::Settings::default();
+    settings.world = world;
+    settings.spawn = match config.spawn {
         config::Spawn::Start => eternity::Spawn::Start,
         config::Spawn::Spread => eternity::Spawn::Spread,
     };
-    Ok(eternity::Eternity::new(eternity::Settings { world, spawn }))
+    Ok(eternity::Eternity::new(settings))
 }
 
 /// Lets the process open as many files as its connections need, as far as the system allows.

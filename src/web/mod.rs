@@ -25,11 +25,7 @@ const SVG: &str = "image/svg+xml";
 
 macro_rules! asset {
     ($path:literal, $content_type:expr, $file:literal) => {
-        Asset {
-            path: $path,
-            content_type: $content_type,
-            body: include_bytes!($file),
-        }
+        Asset { path: $path, content_type: $content_type, body: include_bytes!($file) }
     };
 }
 

@@ -281,14 +281,14 @@ impl Connection {
     /// Takes what the input has of the payload.
     fn read_payload(&mut self, input: &mut &mut [u8]) -> Result<(), Error> {
         let arrived = input.len().min(self.missing);
-        let Some(payload) = input.split_off_mut(..arrived) else {
+        let Some(payload) = input.split_off_mut(..arrived).filter(|payload| !payload.is_empty()) else {
             return Ok(());
         };
         self.missing -= arrived;
         if self.opcode.is_control() {
             self.assembly.append_control(payload, &mut self.mask, self.missing);
         } else {
-            self.assembly.append(payload, &mut self.mask, self.missing)?;
+            self.assembly.append(payload, &mut self.mask, self.missing, self.fin)?;
         }
         Ok(())
     }
@@ -435,4 +435,43 @@ fn take_frame<'i>(input: &mut &'i mut [u8], header: &Incoming) -> Option<&'i mut
     }
     let frame = input.split_off_mut(..header.size + header.payload_len)?;
     Some(&mut frame[header.size..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_transition() {
+        use State::{CloseReceived, CloseSent, Closed, Open};
+        let table = [
+            // state, after: Sent, Received, Failed
+            (Open, [CloseSent, CloseReceived, CloseReceived]),
+            (CloseSent, [CloseSent, Closed, Closed]),
+            (CloseReceived, [Closed, CloseReceived, CloseReceived]),
+            (Closed, [Closed, Closed, Closed]),
+        ];
+        for (state, to) in table {
+            assert_eq!(
+                [Step::Sent, Step::Received, Step::Failed].map(|step| state.after(step)),
+                to,
+                "{state:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_connection_that_has_nothing_unfinished_owns_nothing() {
+        let mut connection = Connection::new(Role::Server, 1 << 20);
+        let mut frame = Vec::new();
+        encode_masked(&mut frame, OpCode::Binary, &[7; 1000], [1, 2, 3, 4]);
+        for cut in 1..frame.len() {
+            let (mut front, mut back) = (frame[..cut].to_vec(), frame[cut..].to_vec());
+            assert_eq!(connection.next(&mut &mut front[..]), None);
+            assert!(connection.buffered() <= 2 * cut);
+            assert_eq!(connection.next(&mut &mut back[..]), Some(Event::Binary(&mut [7; 1000])));
+            assert_eq!(connection.next(&mut &mut [][..]), None);
+            assert_eq!((connection.buffered(), connection.place), (0, Place::Clear));
+        }
+    }
 }

@@ -294,3 +294,82 @@ pub fn encode_masked(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: [u
     out.extend_from_slice(payload);
     unmask(&mut out[start..], mask, 0);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ANY: Expected = Expected { masked: true, in_message: false, room: usize::MAX };
+
+    #[test]
+    fn every_length_form_comes_back() {
+        for len in [0, 1, 125, 126, 127, 255, 256, 65_535, 65_536, 1 << 24] {
+            for mask in [None, Some([9, 8, 7, 6])] {
+                let header = Header::new(OpCode::Binary, true, len, mask);
+                assert_eq!(header.len(), Header::size(len, mask.is_some()));
+                let expected = Expected { masked: mask.is_some(), ..ANY };
+                let read = Incoming {
+                    opcode: OpCode::Binary,
+                    fin: true,
+                    mask,
+                    payload_len: len,
+                    size: header.len(),
+                };
+                assert_eq!(Incoming::read(header.as_slice(), expected), Ok(Some(read)));
+                for cut in 0..header.len() {
+                    assert_eq!(Incoming::read(&header.as_slice()[..cut], expected), Ok(None), "{len}, {cut}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn whole_frames_are_header_and_payload() {
+        for len in [0, 1, 125, 126, 65_535, 65_536] {
+            let payload = vec![5; len];
+            let (mut plain, mut masked) = (vec![1], vec![1]);
+            encode(&mut plain, OpCode::Text, &payload);
+            encode_masked(&mut masked, OpCode::Text, &payload, [1, 2, 3, 4]);
+            let (header, rest) = plain[1..].split_at(Header::size(len, false));
+            assert_eq!(header, Header::new(OpCode::Text, true, len, None).as_slice());
+            assert_eq!(rest, payload);
+            let (header, rest) = masked[1..].split_at_mut(Header::size(len, true));
+            assert_eq!(header, Header::new(OpCode::Text, true, len, Some([1, 2, 3, 4])).as_slice());
+            unmask(rest, [1, 2, 3, 4], 0);
+            assert_eq!(rest, payload);
+        }
+    }
+
+    #[test]
+    fn a_wrong_byte_is_refused_before_the_next_one_comes() {
+        let errors: [(&[u8], Error); 13] = [
+            (b"\xc2", Error::ReservedBits),
+            (b"\xa2", Error::ReservedBits),
+            (b"\x92", Error::ReservedBits),
+            (b"\x83", Error::ReservedOpCode(3)),
+            (b"\x8f", Error::ReservedOpCode(15)),
+            (b"\x09", Error::FragmentedControl),
+            (b"\x80", Error::NothingToContinue),
+            (b"\x82\x01", Error::Unmasked),
+            (b"\x89\xfe", Error::ControlTooLong),
+            (b"\x82\xfe\x00\x7d", Error::NonMinimalLength),
+            (b"\x82\xff\x00\x00\x00\x00\x00\x00\xff\xff", Error::NonMinimalLength),
+            (b"\x82\xff\x80\x00\x00\x00\x00\x00\x00\x00", Error::LengthOverflow),
+            (b"\x82\xff\x7f\xff\xff\xff\xff\xff\xff\xff", Error::TooBig),
+        ];
+        let expected = Expected { room: 64 << 20, ..ANY };
+        for (bytes, error) in errors {
+            assert_eq!(Incoming::read(bytes, expected), Err(error), "{bytes:x?}");
+            assert_eq!(
+                Incoming::read(&bytes[..bytes.len() - 1], expected),
+                Ok(None),
+                "{bytes:x?} without its end"
+            );
+        }
+        let open = Expected { in_message: true, ..ANY };
+        assert_eq!(Incoming::read(b"\x01", open), Err(Error::MessageInMessage));
+        assert_eq!(Incoming::read(b"\x00", open), Ok(None));
+        let plain = Expected { masked: false, ..ANY };
+        assert_eq!(Incoming::read(b"\x82\x80", plain), Err(Error::Masked));
+    }
+}

@@ -136,7 +136,8 @@ impl Assembly {
         Ok(())
     }
 
-    /// Takes the next bytes of a data frame, of which `missing` more are to come. The key is turned to stand for those.
+    /// Takes the next bytes of a data frame, of which `missing` more are to come, with which the message ends where
+    /// `last` is set. The key is turned to stand for those.
     ///
     /// # Errors
     /// The message is text, and no longer UTF-8.
@@ -145,9 +146,10 @@ impl Assembly {
         payload: &mut [u8],
         mask: &mut Option<[u8; 4]>,
         missing: usize,
+        last: bool,
     ) -> Result<(), InvalidUtf8> {
         debug_assert!(self.open.is_some() && self.control == 0);
-        self.make_room(payload.len(), missing);
+        self.make_room(payload.len(), if last { missing } else { usize::MAX });
         for piece in payload.chunks_mut(PIECE) {
             unmask_part(piece, mask);
             if self.open == Some(Kind::Text) {
@@ -158,22 +160,24 @@ impl Assembly {
         Ok(())
     }
 
+    /// Makes room for `arrived` bytes, and ahead for as many as there are then, but not for more than `to_come`. So
+    /// bytes are copied once on average, a last frame in two reads fills its memory, and what was only announced
+    /// costs nothing.
+    fn make_room(&mut self, arrived: usize, to_come: usize) {
+        let len = self.bytes.len() + arrived;
+        if len > self.bytes.capacity() {
+            self.bytes.reserve_exact(arrived + len.min(to_come));
+        }
+    }
+
     /// Takes the next bytes of a control frame, of which `missing` more are to come.
     pub(super) fn append_control(&mut self, payload: &mut [u8], mask: &mut Option<[u8; 4]>, missing: usize) {
         debug_assert!(usize::from(self.control) + payload.len() + missing <= CONTROL_PAYLOAD);
-        self.make_room(payload.len(), missing);
+        // Twice the size where it grows: a message is not copied again for every control frame in the midst of it.
+        self.bytes.reserve(payload.len() + missing);
         unmask_part(payload, mask);
         self.bytes.extend_from_slice(payload);
         self.control += payload.len() as u8;
-    }
-
-    /// Makes room for `arrived` bytes, and ahead for at most as many as there are then, but not for more than the
-    /// frame still has: a frame of one read more is copied once, and one that was only announced costs nothing.
-    fn make_room(&mut self, arrived: usize, missing: usize) {
-        let len = self.bytes.len() + arrived;
-        if len > self.bytes.capacity() {
-            self.bytes.reserve_exact(arrived + len.min(missing));
-        }
     }
 
     /// The message is complete.
@@ -212,5 +216,63 @@ fn unmask_part(part: &mut [u8], mask: &mut Option<[u8; 4]>) {
     if let Some(mask) = mask {
         unmask(part, *mask, 0);
         *mask = turned(*mask, part.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Appends a fragment and says how much memory is held then.
+    fn append(assembly: &mut Assembly, len: usize, missing: usize, last: bool) -> usize {
+        assembly.append(&mut vec![b'x'; len], &mut None, missing, last).expect("it is UTF-8");
+        assembly.capacity()
+    }
+
+    #[test]
+    fn memory_follows_what_arrived_and_not_what_was_announced() {
+        let mut assembly = Assembly::default();
+        assembly.begin(Kind::Binary);
+        assert_eq!(append(&mut assembly, 10, 64 << 20, true), 20);
+        assert_eq!(append(&mut assembly, 10, 64 << 20, true), 20);
+        assert_eq!(append(&mut assembly, 1, 64 << 20, true), 42);
+    }
+
+    #[test]
+    fn a_last_frame_in_two_reads_fills_its_memory() {
+        let mut assembly = Assembly::default();
+        assembly.begin(Kind::Binary);
+        assert_eq!(append(&mut assembly, 30_000, 25_000, true), 55_000);
+        assert_eq!(append(&mut assembly, 25_000, 0, true), 55_000);
+    }
+
+    #[test]
+    fn small_fragments_and_control_frames_do_not_copy_the_message_each_time() {
+        let mut assembly = Assembly::default();
+        assembly.begin(Kind::Text);
+        let (mut moves, mut held) = (0, 0);
+        for _ in 0..10_000 {
+            append(&mut assembly, 64, 0, false);
+            assembly.append_control(&mut [b'p'; 60], &mut None, 65);
+            assembly.append_control(&mut [b'p'; 65], &mut None, 0);
+            assert_eq!(assembly.control(), [b'p'; 125]);
+            assembly.release();
+            moves += usize::from(assembly.capacity() != held);
+            held = assembly.capacity();
+        }
+        assert!(moves < 20, "{moves}");
+        assert_eq!(assembly.message_len(), 640_000);
+        assert!(held <= 2 * 640_000 + CONTROL_PAYLOAD, "{held}");
+    }
+
+    #[test]
+    fn what_was_lent_is_given_back() {
+        let mut assembly = Assembly::default();
+        assembly.begin(Kind::Text);
+        append(&mut assembly, 5, 0, true);
+        assert_eq!(assembly.finish(), Ok(Kind::Text));
+        assert_eq!(assembly.message(), b"xxxxx");
+        assembly.release();
+        assert_eq!((assembly.capacity(), assembly.open()), (0, None));
     }
 }

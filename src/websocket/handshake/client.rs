@@ -202,3 +202,117 @@ impl fmt::Display for ResponseError {
 }
 
 impl std::error::Error for ResponseError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OFFERED: [&str; 2] = ["evertick.v1.postcard", "evertick.v1.json"];
+
+    fn request() -> Request<'static> {
+        Request::new(
+            "example.com:8080",
+            "/ws?x=1",
+            *b"the sample nonce",
+            &OFFERED,
+            Some("http://example.com"),
+        )
+        .expect("it is lawful")
+    }
+
+    /// The answer to [`request`] with `fields` behind those that every answer has.
+    fn answer(fields: &str) -> String {
+        format!(
+            "HTTP/1.1 101 Switching Protocols\r\nupgrade: WebSocket\r\nconnection: upgrade\r\n\
+             sec-websocket-accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n{fields}\r\n"
+        )
+    }
+
+    fn read(response: &str) -> Result<Option<Accepted<'static>>, ResponseError> {
+        request().read_response(response.as_bytes())
+    }
+
+    #[test]
+    fn the_request() {
+        let mut out = Vec::new();
+        request().write(&mut out);
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "GET /ws?x=1 HTTP/1.1\r\nHost: example.com:8080\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             Origin: http://example.com\r\n\
+             Sec-WebSocket-Protocol: evertick.v1.postcard, evertick.v1.json\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn an_answer_is_read_when_it_is_whole_and_frames_behind_it_stay() {
+        let head = answer("Sec-WebSocket-Protocol: evertick.v1.json\r\n");
+        for cut in 0..head.len() {
+            assert_eq!(read(&head[..cut]), Ok(None), "cut at {cut}");
+        }
+        let want = Accepted { head_len: head.len(), subprotocol: Some("evertick.v1.json") };
+        assert_eq!(read(&head), Ok(Some(want)));
+        assert_eq!(read(&(head + "\x01\x02frames")), Ok(Some(want)));
+        assert_eq!(read(&answer("")).map(|found| found.map(|a| a.subprotocol)), Ok(Some(None)));
+    }
+
+    #[test]
+    fn each_rule_has_its_error() {
+        let refused = "HTTP/1.1 503 Busy\r\nRetry-After: 1\r\n\r\n";
+        assert_eq!(read(refused), Err(ResponseError::Refused { status: 503, head_len: refused.len() }));
+        assert_eq!(read("SSH-2.0-OpenSSH_9.6\r\n"), Err(ResponseError::NotHttp));
+        assert_eq!(read(&answer(&"a: b\r\n".repeat(100))), Err(ResponseError::TooLarge));
+        assert_eq!(read(&answer(&format!("a: {}\r\n", "b".repeat(HTTP_HEAD)))), Err(ResponseError::TooLarge));
+        assert_eq!(
+            read(&("HTTP/1.1 101 ".to_owned() + &"b".repeat(HTTP_HEAD))),
+            Err(ResponseError::TooLarge)
+        );
+        for (right, wrong, error) in [
+            ("WebSocket", "h2c", ResponseError::Upgrade),
+            ("connection: upgrade", "connection: close", ResponseError::Connection),
+            ("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "s3pPLMBiTxaQ9kYGzzhZRbK+xOO=", ResponseError::Accept),
+            ("sec-websocket-accept", "x-accept", ResponseError::Accept),
+        ] {
+            assert_eq!(read(&answer("").replace(right, wrong)), Err(error), "{wrong}");
+        }
+        let twice = "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n";
+        assert_eq!(read(&answer(twice)), Err(ResponseError::Accept));
+        let deflate = "Sec-WebSocket-Extensions: permessage-deflate\r\n";
+        assert_eq!(read(&answer(deflate)), Err(ResponseError::Extension));
+        let foreign = "Sec-WebSocket-Protocol: chat\r\n";
+        assert_eq!(read(&answer(foreign)), Err(ResponseError::Subprotocol));
+        let several = "Sec-WebSocket-Protocol: evertick.v1.json\r\n".repeat(2);
+        assert_eq!(read(&answer(&several)), Err(ResponseError::Subprotocol));
+    }
+
+    #[test]
+    fn nothing_slips_out_of_its_place() {
+        let new =
+            |host, path, subprotocols, origin| Request::new(host, path, [0; 16], subprotocols, origin).err();
+        assert_eq!(new("a", "/", &[], None), None);
+        assert_eq!(new("", "/", &[], None), Some(InvalidRequest::Host));
+        assert_eq!(new("a\r\nX: y", "/", &[], None), Some(InvalidRequest::Host));
+        assert_eq!(new("a", "ws", &[], None), Some(InvalidRequest::Path));
+        assert_eq!(new("a", "/ HTTP/1.1", &[], None), Some(InvalidRequest::Path));
+        assert_eq!(new("a", "/", &["x y"], None), Some(InvalidRequest::Subprotocols));
+        assert_eq!(new("a", "/", &["x", "x"], None), Some(InvalidRequest::Subprotocols));
+        assert_eq!(new("a", "/", &[], Some("a\nb")), Some(InvalidRequest::Origin));
+    }
+
+    #[test]
+    fn both_sides_understand_each_other() {
+        let mut written = Vec::new();
+        request().write(&mut written);
+        let mut fields = [httparse::EMPTY_HEADER; 16];
+        let mut parsed = httparse::Request::new(&mut fields);
+        assert!(parsed.parse(&written).is_ok_and(|status| status.is_complete()));
+        let headers = parsed.headers.iter().map(|field| (field.name, field.value));
+        let offer = crate::websocket::handshake::Offer::read("GET", true, headers).expect("it is lawful");
+        assert_eq!(offer.subprotocols(), OFFERED);
+        let mut out = Vec::new();
+        offer.accept(Some(OFFERED[0]), &mut out);
+        let accepted = request().read_response(&out).expect("it is lawful").expect("it is whole");
+        assert_eq!(accepted, Accepted { head_len: out.len(), subprotocol: Some(OFFERED[0]) });
+    }
+}

@@ -253,3 +253,143 @@ impl fmt::Display for HandshakeError {
 }
 
 impl std::error::Error for HandshakeError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LAWFUL: [(&str, &str); 5] = [
+        ("Host", "example.com"),
+        ("Upgrade", "websocket"),
+        ("Connection", "Upgrade"),
+        ("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="),
+        ("Sec-WebSocket-Version", "13"),
+    ];
+
+    fn fields<'h>(list: &'h [(&'h str, &'h str)]) -> impl Iterator<Item = (&'h str, &'h [u8])> {
+        list.iter().map(|(name, value)| (*name, value.as_bytes()))
+    }
+
+    /// The lawful request with `changed` in place of the fields of those names, or behind them.
+    fn with<'a>(changed: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+        let kept = |(name, _): &(&str, &str)| changed.iter().all(|(other, _)| other != name);
+        LAWFUL.into_iter().filter(kept).chain(changed.iter().copied()).collect()
+    }
+
+    fn error(changed: &[(&str, &str)]) -> Option<HandshakeError> {
+        Offer::read("GET", true, fields(&with(changed))).err()
+    }
+
+    #[test]
+    fn the_answer_of_section_1_3() {
+        let offer = Offer::read("GET", true, fields(&LAWFUL)).expect("it is lawful");
+        let mut out = Vec::new();
+        offer.accept(None, &mut out);
+        assert_eq!(
+            String::from_utf8_lossy(&out),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+             Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn names_and_tokens_ignore_case_and_lists_may_be_long() {
+        let list = [
+            ("hOST", "example.com"),
+            ("UPGRADE", "h2c, WebSocket"),
+            ("connection", "keep-alive, UPGRADE"),
+            ("sec-websocket-key", " dGhlIHNhbXBsZSBub25jZQ== "),
+            ("sec-websocket-VERSION", "13"),
+            ("Sec-WebSocket-Protocol", "chat, , superchat"),
+            ("Sec-WebSocket-Protocol", "evertick.v1.json"),
+            ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
+            ("Origin", "https://example.com"),
+        ];
+        let offer = Offer::read("GET", true, fields(&list)).expect("it is lawful");
+        assert_eq!(offer.subprotocols(), ["chat", "superchat", "evertick.v1.json"]);
+        assert_eq!(offer.extensions(), [b"permessage-deflate; client_max_window_bits"]);
+        assert_eq!(offer.origin(), Some("https://example.com"));
+        let mut out = Vec::new();
+        offer.accept(Some("superchat"), &mut out);
+        assert!(out.ends_with(b"\r\nSec-WebSocket-Protocol: superchat\r\n\r\n"));
+    }
+
+    #[test]
+    fn each_rule_has_its_error() {
+        assert_eq!(error(&[]), None);
+        for (name, missing) in [
+            ("Host", HandshakeError::Host),
+            ("Upgrade", HandshakeError::NotAnUpgrade),
+            ("Connection", HandshakeError::Connection),
+            ("Sec-WebSocket-Key", HandshakeError::Key),
+            ("Sec-WebSocket-Version", HandshakeError::Version),
+        ] {
+            let list: Vec<_> = LAWFUL.into_iter().filter(|field| field.0 != name).collect();
+            assert_eq!(Offer::read("GET", true, fields(&list)), Err(missing), "without {name}");
+        }
+        assert_eq!(Offer::read("POST", true, fields(&LAWFUL)), Err(HandshakeError::Method));
+        assert_eq!(
+            Offer::read("get", true, fields(&LAWFUL)),
+            Err(HandshakeError::Method),
+            "methods have case"
+        );
+        assert_eq!(Offer::read("GET", false, fields(&LAWFUL)), Err(HandshakeError::HttpVersion));
+        assert_eq!(error(&[("Upgrade", "h2c")]), Some(HandshakeError::NotAnUpgrade));
+        assert_eq!(error(&[("Connection", "close")]), Some(HandshakeError::Connection));
+        for version in ["8", "0", "", "13, 8", "013", "+13"] {
+            assert_eq!(
+                error(&[("Sec-WebSocket-Version", version)]),
+                Some(HandshakeError::Version),
+                "{version}"
+            );
+        }
+        assert_eq!(error(&[("Sec-WebSocket-Protocol", "a b")]), Some(HandshakeError::Subprotocol));
+        assert_eq!(error(&[("Origin", "é")]), Some(HandshakeError::Origin));
+    }
+
+    #[test]
+    fn a_key_is_sixteen_bytes() {
+        for (key, lawful) in [
+            ("AAAAAAAAAAAAAAAAAAAAAA==", true),
+            ("AAAAAAAAAAAAAAAAAAAAAB==", true),  // bits left over
+            ("AAAAAAAAAAAAAAAAAAAAAAA=", false), // 17 bytes
+            ("AAAAAAAAAAAAAAAAAAAAAAAA", false), // 18 bytes
+            ("AAAAAAAAAAAAAAAAAAAA", false),     // 15 bytes
+            ("AAAAAAAAAAAAAAAAAAAAAA", false),   // no padding
+            ("AAAAAAAAAAAAAAAAAAAA A==", false),
+            ("AAAAAAAAAAAAAAAAAAAA-A==", false),
+            ("", false),
+        ] {
+            let want = (!lawful).then_some(HandshakeError::Key);
+            assert_eq!(error(&[("Sec-WebSocket-Key", key)]), want, "{key}");
+        }
+    }
+
+    #[test]
+    fn what_must_not_come_twice() {
+        for name in ["Sec-WebSocket-Key", "Sec-WebSocket-Version", "Origin"] {
+            let twice = [(name, "x"), (name, "x")];
+            assert_eq!(error(&twice), Some(HandshakeError::Repeated(name)));
+        }
+    }
+
+    #[test]
+    fn statuses_and_their_fields() {
+        assert_eq!(HandshakeError::Method.status(), 405);
+        assert_eq!(HandshakeError::Method.headers(), [("Allow", "GET")]);
+        for error in [HandshakeError::Version, HandshakeError::NotAnUpgrade] {
+            assert_eq!(error.status(), 426);
+            assert!(error.headers().contains(&("Sec-WebSocket-Version", "13")));
+            assert!(error.headers().contains(&("Upgrade", "websocket")));
+        }
+        assert_eq!((HandshakeError::Key.status(), HandshakeError::Key.headers()), (400, &[][..]));
+    }
+
+    #[test]
+    fn an_upgrade_attempt_is_told_from_ordinary_http() {
+        assert!(is_upgrade(fields(&[("upgrade", "WebSocket")])));
+        assert!(is_upgrade(fields(&[("Host", "a"), ("Upgrade", "h2c, websocket")])));
+        assert!(!is_upgrade(fields(&[("Upgrade", "h2c"), ("Connection", "upgrade")])));
+        assert!(!is_upgrade(fields(&[])));
+    }
+}

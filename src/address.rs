@@ -1,18 +1,19 @@
-//! Internet addresses as the server counts them: a [`Network`] says which addresses are meant, an [`AddressKey`]
-//! says whose connections are added up.
+//! Internet addresses as the server counts them: a [`Network`] says which addresses are meant, an
+//! [`AddressKey`] says whose connections are added up.
 //!
-//! **An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) is the IPv4 address it carries**,
-//! everywhere: a socket that listens on both families reports IPv4 peers in that form, and a ban or a cap must not
-//! depend on how the socket was opened. Nothing here resolves names.
+//! **An IPv4-mapped IPv6 address (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) is the IPv4 address it
+//! carries**, everywhere: a socket that listens on both families reports IPv4 peers in that form, and a ban
+//! or a cap must not depend on how the socket was opened. Nothing here resolves names.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-/// All addresses that share the first `prefix` bits with one: `192.0.2.0/24`, `2001:db8::/32`, or one address.
+/// All addresses that share the first `prefix` bits with one: `192.0.2.0/24`, `2001:db8::/32`, or one
+/// address.
 ///
-/// Invariant: the address is canonical (never IPv4-mapped), its bits behind the prefix are zero, and the prefix is
-/// at most the family's width.
+/// Invariant: the address is canonical (never IPv4-mapped), its bits behind the prefix are zero, and the
+/// prefix is at most the family's width.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct Network {
     address: IpAddr,
@@ -20,9 +21,9 @@ pub struct Network {
 }
 
 impl Network {
-    /// The network of the first `prefix` bits of `address`; what lies behind them is cleared. `None` where the
-    /// prefix is longer than the address (32 or 128 bits), and where it is the prefix of an IPv4-mapped address and
-    /// cuts through the mapping itself (shorter than 96).
+    /// The network of the first `prefix` bits of `address`; what lies behind them is cleared. `None` where
+    /// the prefix is longer than the address (32 or 128 bits), and where it is the prefix of an IPv4-mapped
+    /// address and cuts through the mapping itself (shorter than 96).
     pub fn new(address: IpAddr, prefix: u8) -> Option<Network> {
         match address {
             IpAddr::V4(v4) => Network::v4(v4, prefix),
@@ -45,7 +46,8 @@ impl Network {
         Some(Network { address: Ipv4Addr::from_bits(bits).into(), prefix })
     }
 
-    /// Whether `address` lies in this network. The families never meet: `::/0` holds no IPv4 address, mapped or not.
+    /// Whether `address` lies in this network. The families never meet: `::/0` holds no IPv4 address, mapped
+    /// or not.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(_), IpAddr::V4(v4)) => Network::v4(v4, self.prefix) == Some(*self),
@@ -128,8 +130,8 @@ impl fmt::Display for NotANetwork {
 
 impl std::error::Error for NotANetwork {}
 
-/// Whose connections are counted together: one IPv4 address, or one IPv6 /64, which is the least that a network
-/// hands to one customer (RFC 6177) and so costs nothing to move about in.
+/// Whose connections are counted together: one IPv4 address, or one IPv6 /64, which is the least that a
+/// network hands to one customer (RFC 6177) and so costs nothing to move about in.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum AddressKey {
     /// An IPv4 address, as itself or mapped into IPv6.

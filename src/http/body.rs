@@ -1,7 +1,9 @@
-//! Where a request body ends: by its length or by chunks, decided once from the head and then followed byte by byte.
+//! Where a request body ends: by its length or by chunks, decided once from the head and then followed byte
+//! by byte.
 //!
-//! **Every message has exactly one reading.** Whatever could be framed in two ways (RFC 9112 section 11.2, "request
-//! smuggling") is an error, and memory grows with the bytes that came, never with a length that was announced.
+//! **Every message has exactly one reading.** Whatever could be framed in two ways (RFC 9112 section 11.2,
+//! "request smuggling") is an error, and memory grows with the bytes that came, never with a length that was
+//! announced.
 
 use super::error::Error;
 use super::head::is_token;
@@ -20,9 +22,9 @@ pub(super) enum Framing {
 impl Framing {
     /// Reads the framing out of a head; `None` where the request announces no body, which is then empty.
     ///
-    /// RFC 9112 section 6.3 item 7: "If this is a request message and none of the above are true, then the message body
-    /// length is zero (no message body is present)." So a POST without `Content-Length` is one with an empty body,
-    /// as curl sends it for a logout; a route that needs a body may answer 411.
+    /// RFC 9112 section 6.3 item 7: "If this is a request message and none of the above are true, then the
+    /// message body length is zero (no message body is present)." So a POST without `Content-Length` is one
+    /// with an empty body, as curl sends it for a logout; a route that needs a body may answer 411.
     pub(super) fn of(request: &Request) -> Result<Option<Framing>, Error> {
         let mut codings = request.list("transfer-encoding").peekable();
         let coded = request.header("transfer-encoding").is_some();
@@ -30,13 +32,13 @@ impl Framing {
         if !coded {
             return Ok(length.map(Framing::Length));
         }
-        // RFC 9112 section 6.1: "A server or client that receives an HTTP/1.0 message containing a Transfer-Encoding header
-        // field MUST treat the message as if the framing is faulty".
+        // RFC 9112 section 6.1: "A server or client that receives an HTTP/1.0 message containing a
+        // Transfer-Encoding header field MUST treat the message as if the framing is faulty".
         if !request.version_1_1 {
             return Err(Error::Malformed("Transfer-Encoding in HTTP/1.0"));
         }
-        // RFC 9112 section 6.3 item 3: "Such a message might indicate an attempt to perform request smuggling [...] and
-        // ought to be handled as an error."
+        // RFC 9112 section 6.3 item 3: "Such a message might indicate an attempt to perform request smuggling
+        // [...] and ought to be handled as an error."
         if length.is_some() {
             return Err(Error::Malformed("both Content-Length and Transfer-Encoding"));
         }
@@ -46,14 +48,15 @@ impl Framing {
             match (coding.eq_ignore_ascii_case(b"chunked"), last) {
                 (true, true) if foreign => return Err(Error::UnknownCoding),
                 (true, true) => return Ok(Some(Framing::Chunked(Chunked::new()))),
-                // RFC 9112 section 7.1: "A sender MUST NOT apply the chunked transfer coding more than once".
+                // RFC 9112 section 6.1: "A sender MUST NOT apply the chunked transfer coding more than once".
                 (true, false) => return Err(Error::Malformed("chunked is not the last transfer coding")),
                 (false, _) => foreign = true,
             }
         }
-        // RFC 9112 section 6.3 item 4: "If a Transfer-Encoding header field is present in a request and the chunked transfer
-        // coding is not the final encoding, the message body length cannot be determined reliably; the server MUST
-        // respond with the 400 (Bad Request) status code and then close the connection."
+        // RFC 9112 section 6.3 item 4: "If a Transfer-Encoding header field is present in a request and the
+        // chunked transfer coding is not the final encoding, the message body length cannot be determined
+        // reliably; the server MUST respond with the 400 (Bad Request) status code and then close the
+        // connection."
         Err(Error::Malformed("chunked is not the last transfer coding"))
     }
 
@@ -87,8 +90,8 @@ fn take_content(missing: &mut usize, input: &mut &[u8], body: &mut Vec<u8>) {
 fn content_length(request: &Request) -> Result<Option<usize>, Error> {
     let mut lengths = request.headers().filter(|(name, _)| name.eq_ignore_ascii_case("content-length"));
     let Some((_, first)) = lengths.next() else { return Ok(None) };
-    // RFC 9112 section 6.3 item 5 lets a list of identical lengths pass as one; several fields that are the same to the byte
-    // do, a list in one field does not: it is no number.
+    // RFC 9112 section 6.3 item 5 lets a list of identical lengths pass as one; several fields that are the
+    // same to the byte do, a list in one field does not: it is no number.
     if lengths.any(|(_, other)| other != first) {
         return Err(Error::Malformed("several different Content-Lengths"));
     }
@@ -96,8 +99,8 @@ fn content_length(request: &Request) -> Result<Option<usize>, Error> {
     if first.is_empty() || !first.iter().all(u8::is_ascii_digit) {
         return Err(Error::Malformed("Content-Length is not a number"));
     }
-    // RFC 9110 section 8.6: "a recipient MUST anticipate potentially large decimal numerals and prevent parsing errors due
-    // to integer conversion overflows".
+    // RFC 9110 section 8.6: "a recipient MUST anticipate potentially large decimal numerals and prevent
+    // parsing errors due to integer conversion overflows".
     let length = first
         .iter()
         .fold(0usize, |sum, digit| sum.saturating_mul(10).saturating_add(usize::from(digit - b'0')));
@@ -106,8 +109,8 @@ fn content_length(request: &Request) -> Result<Option<usize>, Error> {
 
 /// The place within a chunked body (RFC 9112 section 7.1).
 ///
-/// Invariant: `size` is the size being read, then the bytes of the present chunk that are still to come; with what the
-/// body already holds it is never more than [`limits::HTTP_BODY`] once the size has been read.
+/// Invariant: `size` is the size being read, then the bytes of the present chunk that are still to come; with
+/// what the body already holds it is never more than [`limits::HTTP_BODY`] once the size has been read.
 #[derive(Debug)]
 pub(super) struct Chunked {
     at: At,
@@ -193,9 +196,9 @@ impl Chunked {
         if self.size > limits::HTTP_BODY - have { Err(Error::BodyTooLarge) } else { Ok(At::Size) }
     }
 
-    /// RFC 9112 section 7.1.1: "A recipient MUST ignore unrecognized chunk extensions. A server ought to limit the total
-    /// length of chunk extensions received in a request [...] and generate an appropriate 4xx (Client Error) response if
-    /// that amount is exceeded."
+    /// RFC 9112 section 7.1.1: "A recipient MUST ignore unrecognized chunk extensions. A server ought to
+    /// limit the total length of chunk extensions received in a request [...] and generate an appropriate 4xx
+    /// (Client Error) response if that amount is exceeded."
     fn extension(&mut self, byte: u8) -> Result<At, Error> {
         self.extensions += 1;
         if self.extensions > limits::HTTP_CHUNK_EXTENSIONS {
@@ -209,8 +212,8 @@ impl Chunked {
         if self.size == 0 { At::TrailerStart } else { At::Data }
     }
 
-    /// Trailer fields are read for their shape and dropped: RFC 9112 section 7.1.2 lets a recipient discard them, and
-    /// merging them into the head is how framing gets forged afterwards.
+    /// Trailer fields are read for their shape and dropped: RFC 9112 section 7.1.2 lets a recipient discard
+    /// them, and merging them into the head is how framing gets forged afterwards.
     fn trailer(&mut self, byte: u8) -> Result<At, Error> {
         self.trailer += 1;
         if self.trailer > limits::HTTP_HEAD {

@@ -13,13 +13,15 @@ use super::error::Error;
 use super::head::{Found, Scan};
 use super::request::Request;
 
-/// What an `Expect: 100-continue` is answered with (RFC 9110 section 15.2.1): write it at [`Event::Continue`].
+/// What an `Expect: 100-continue` is answered with (RFC 9110 section 15.2.1): write it at
+/// [`Event::Continue`].
 pub const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// Reads requests. It is fed with [`Connection::next`], knows no time and writes nothing.
 ///
 /// Invariant: it owns no memory but while a request is partly there; what it owns then is bounded by
-/// [`HTTP_HEAD`](crate::limits::HTTP_HEAD) and [`HTTP_BODY`](crate::limits::HTTP_BODY) and never ahead of the bytes received.
+/// [`HTTP_HEAD`](crate::limits::HTTP_HEAD) and [`HTTP_BODY`](crate::limits::HTTP_BODY) and never ahead of the
+/// bytes received.
 #[derive(Debug)]
 pub struct Connection {
     /// A head's beginning, as far as earlier calls brought it. Empty outside [`State::Head`].
@@ -44,25 +46,27 @@ struct Pending {
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Event {
-    /// The client waits for [`CONTINUE`] before it sends the body: write that now, or answer the request and close.
+    /// The client waits for [`CONTINUE`] before it sends the body: write that now.
     Continue,
     /// A request is complete.
     Request(Request),
-    /// The peer broke the protocol or a limit: answer with [`Response::from`](super::Response) and close. The last event.
+    /// The peer broke the protocol or a limit: answer with [`Response::from`](super::Response) and close. The
+    /// last event.
     Error(Error),
 }
 
-/// What a connection waits for, and so which deadline it stands under. The owner notes when the phase it sees changes,
-/// or a request came in between, and raises [`Error::Timeout`] where it has lasted too long; bytes that trickle in do
-/// not extend it.
+/// What a connection waits for, and so which deadline it stands under. The owner notes when the phase it sees
+/// changes, or a request came in between, and raises [`Error::Timeout`] where it has lasted too long; bytes
+/// that trickle in do not extend it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
-    /// Between requests: nothing has come. [`HTTP_IDLE_TIME`](crate::limits::HTTP_IDLE_TIME), then close without an answer; before the
-    /// first request [`HTTP_HEAD_TIME`](crate::limits::HTTP_HEAD_TIME).
+    /// Between requests: nothing has come. [`HTTP_IDLE_TIME`](crate::limits::HTTP_IDLE_TIME), then close
+    /// without an answer; before the first request [`HTTP_HEAD_TIME`](crate::limits::HTTP_HEAD_TIME).
     Idle,
     /// Part of a head is there: [`HTTP_HEAD_TIME`](crate::limits::HTTP_HEAD_TIME), then 408.
     Head,
-    /// The head is there and its body is not complete: [`HTTP_BODY_TIME`](crate::limits::HTTP_BODY_TIME), then 408.
+    /// The head is there and its body is not complete: [`HTTP_BODY_TIME`](crate::limits::HTTP_BODY_TIME),
+    /// then 408.
     Body,
     /// An error, or the last request that the peer wanted to send, was given out; what follows is discarded.
     Ended,
@@ -74,11 +78,13 @@ impl Connection {
         Connection { partial: Vec::new(), state: State::Head(Scan::new()) }
     }
 
-    /// The next event, at most one a call. Takes what it used off the front of `input` and keeps what is incomplete.
+    /// The next event, at most one a call. Takes what it used off the front of `input` and keeps what is
+    /// incomplete.
     ///
-    /// None means that `input` has been used up. After [`Event::Request`] whatever follows is left in `input`: the next
-    /// requests, or WebSocket frames. After [`Event::Error`], and after a request whose
-    /// [`keep_alive`](Request::keep_alive) is false, calling again discards the input and returns None for ever.
+    /// None means that `input` has been used up. After [`Event::Request`] whatever follows is left in
+    /// `input`: the next requests, or WebSocket frames. After [`Event::Error`], and after a request whose
+    /// [`keep_alive`](Request::keep_alive) is false, calling again discards the input and returns None for
+    /// ever.
     pub fn next(&mut self, input: &mut &[u8]) -> Option<Event> {
         let event = match self.state {
             State::Head(_) => self.take_head(input),
@@ -128,8 +134,8 @@ impl Connection {
             return Ok(Some(self.request_read(request)));
         };
         self.state = State::Body(Box::new(Pending { request, framing }));
-        // A server may leave the 100 out where the body has begun to come (RFC 9110 section 10.1.1). It is always sent, so
-        // that what the peer sees does not depend on how its bytes were cut.
+        // A server may leave the 100 out where the body has begun to come (RFC 9110 section 10.1.1). It is
+        // always sent, so that what the peer sees does not depend on how its bytes were cut.
         if expects_continue { Ok(Some(Event::Continue)) } else { self.take_body(input) }
     }
 
@@ -144,8 +150,8 @@ impl Connection {
     }
 
     fn request_read(&mut self, request: Request) -> Event {
-        // RFC 9112 section 9.6: a server that receives "close" "MUST NOT process any further requests received on that
-        // connection."
+        // RFC 9112 section 9.6: a server that receives "close" "MUST NOT process any further requests
+        // received on that connection."
         self.state = if request.keep_alive { State::Head(Scan::new()) } else { State::Ended };
         Event::Request(request)
     }

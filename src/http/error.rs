@@ -1,7 +1,7 @@
 //! Why a connection stops being read: what the peer did, and the status that tells it so.
 //!
-//! Every one of these is the peer's fault. After any of them the end of the request is not known for certain, so
-//! nothing that follows on the connection is read as another one: it is answered and closed.
+//! Every one of these is the peer's fault. After any of them the end of the request is not known for certain,
+//! so nothing that follows on the connection is read as another one: it is answered and closed.
 
 use std::fmt;
 
@@ -11,18 +11,18 @@ use std::fmt;
 pub enum Error {
     /// 400: not a message as RFC 9112 writes it, or one that two readers could read differently; says what.
     Malformed(&'static str),
-    /// 408: the head or the body did not arrive in time. Never raised here, where there is no clock: whoever sweeps
-    /// the deadlines raises it (see [`Phase`](super::Phase)).
+    /// 408: the head or the body did not arrive in time. Never raised here, where there is no clock: whoever
+    /// sweeps the deadlines raises it (see [`Phase`](super::Phase)).
     Timeout,
-    /// 413: the body is longer than [`HTTP_BODY`](crate::limits::HTTP_BODY), or is wrapped in more chunk extensions
-    /// than [`HTTP_CHUNK_EXTENSIONS`](crate::limits::HTTP_CHUNK_EXTENSIONS).
+    /// 413: the body is longer than [`HTTP_BODY`](crate::limits::HTTP_BODY), or is wrapped in more chunk
+    /// extensions than [`HTTP_CHUNK_EXTENSIONS`](crate::limits::HTTP_CHUNK_EXTENSIONS).
     BodyTooLarge,
     /// 414: the target is longer than [`HTTP_TARGET`](crate::limits::HTTP_TARGET).
     TargetTooLong,
     /// 417: `Expect` asks for something else than `100-continue`.
     ExpectationFailed,
-    /// 431: the head (or the trailer section) is longer than [`HTTP_HEAD`](crate::limits::HTTP_HEAD), or has more
-    /// fields than [`HTTP_HEADERS`](crate::limits::HTTP_HEADERS).
+    /// 431: the head (or the trailer section) is longer than [`HTTP_HEAD`](crate::limits::HTTP_HEAD), or has
+    /// more fields than [`HTTP_HEADERS`](crate::limits::HTTP_HEADERS).
     HeadTooLarge,
     /// 501: a method that no route of this server has.
     UnknownMethod,

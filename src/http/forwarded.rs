@@ -1,20 +1,21 @@
 //! Whose request it is when proxies stand in between.
 //!
-//! `X-Forwarded-For` is written by everybody along the way, the client first of all; only what a trusted proxy added at
-//! its right end is known to be true. So it is read from the right, and never further than the first address that is not
-//! a trusted proxy's.
+//! `X-Forwarded-For` is written by everybody along the way, the client first of all; only what a trusted
+//! proxy added at its right end is known to be true. So it is read from the right, and never further than the
+//! first address that is not a trusted proxy's.
 
 use super::error::Error;
 use crate::address::Network;
 use std::net::{IpAddr, SocketAddr};
 
 /// The client's address: the TCP peer's, unless that is in `trusted`; then the rightmost entry of the
-/// `x-forwarded-for` fields (`forwarded`: their values in the order in which they came) that is not itself trusted. Where
-/// all are trusted, the leftmost of them, and without any entry the peer's. IPv4-mapped addresses come out as IPv4.
+/// `x-forwarded-for` fields (`forwarded`: their values in the order in which they came) that is not itself
+/// trusted. Where all are trusted, the leftmost of them, and without any entry the peer's. IPv4-mapped
+/// addresses come out as IPv4.
 ///
 /// # Errors
-/// 400 where an entry that had to be read is not an address. What stands left of the answer is not looked at: the client
-/// may have written anything there.
+/// 400 where an entry that had to be read is not an address. What stands left of the answer is not looked at:
+/// the client may have written anything there.
 pub fn client_address<'v>(
     peer: IpAddr,
     trusted: &[Network],
@@ -26,7 +27,8 @@ pub fn client_address<'v>(
         .rev()
         .flat_map(|value| value.rsplit(|&byte| byte == b','))
         .map(<[u8]>::trim_ascii)
-        // RFC 9110 section 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list elements".
+        // RFC 9110 section 5.6.1.2: "A recipient MUST parse and ignore a reasonable number of empty list
+        // elements".
         .filter(|entry| !entry.is_empty());
     for entry in entries {
         if !is_trusted(client) {

@@ -1,16 +1,18 @@
 //! Finds the end of a request head as its bytes come, and refuses what no head can become.
 //!
-//! The scan looks at every byte once, whichever pieces the head arrives in, so that where a head fails and why never
-//! depends on how it was cut. It knows lines and lengths only; what the lines say is read by `httparse` in
-//! [`request`](super::request), which is more lenient about line ends than a server behind a proxy may be: two
-//! readers that disagree on where a line ends disagree on where a request ends (RFC 9112 section 11.2).
+//! The scan looks at every byte once, whichever pieces the head arrives in, so that where a head fails and
+//! why never depends on how it was cut. It knows lines and lengths only; what the lines say is read by
+//! `httparse` in [`request`](super::request), which is more lenient about line ends than a server behind a
+//! proxy may be: two readers that disagree on where a line ends disagree on where a request ends (RFC 9112
+//! section 11.2).
 
 use super::error::Error;
 use crate::limits;
 
 /// How far the scan of one head has come.
 ///
-/// Invariant: `length` counts the bytes of the head seen so far and stays below [`limits::HTTP_HEAD`] between calls.
+/// Invariant: `length` counts the bytes of the head seen so far and stays below [`limits::HTTP_HEAD`] between
+/// calls.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scan {
     /// Bytes of this head.
@@ -54,7 +56,8 @@ impl Scan {
         for (index, &byte) in input.iter().enumerate() {
             self.length += 1;
             if self.after_cr {
-                // RFC 9112 section 2.2: "A recipient of such a bare CR MUST consider that element to be invalid".
+                // RFC 9112 section 2.2: "A recipient of such a bare CR MUST consider that element to be
+                // invalid or replace each bare CR with SP".
                 if byte != b'\n' {
                     return Err(Error::Malformed("a CR without its LF"));
                 }
@@ -77,8 +80,9 @@ impl Scan {
         self.part_length = 0;
         match self.part {
             Part::Field if empty => Ok(Some(Found::End(seen))),
-            // RFC 9112 section 2.2: "a server that is expecting to receive and parse a request-line SHOULD ignore at
-            // least one empty line (CRLF) received prior to the request-line." One, so that nobody sends them for ever.
+            // RFC 9112 section 2.2: "a server that is expecting to receive and parse a request-line SHOULD
+            // ignore at least one empty line (CRLF) received prior to the request-line." One, so that nobody
+            // sends them for ever.
             Part::Method if empty && !self.empty_line => {
                 *self = Scan { empty_line: true, ..Scan::new() };
                 Ok(Some(Found::EmptyLine(seen)))
@@ -97,12 +101,13 @@ impl Scan {
                 self.after_cr = true;
                 return Ok(());
             }
-            // RFC 9112 section 2.2 lets a recipient take a single LF for a line's end ("MAY"). Not here: a proxy that
-            // does not would see another request.
+            // RFC 9112 section 2.2 lets a recipient take a single LF for a line's end ("MAY"). Not here: a
+            // proxy that does not would see another request.
             b'\n' => return Err(Error::Malformed("an LF without its CR")),
             b'\t' => {}
-            // RFC 9110 section 5.5: "Field values containing CR, LF, or NUL characters are invalid and dangerous"; the
-            // other controls are allowed nowhere in a head either, and tell TLS and binary protocols at once.
+            // RFC 9110 section 5.5: "Field values containing CR, LF, or NUL characters are invalid and
+            // dangerous"; the other controls are allowed nowhere in a head either, and tell TLS and binary
+            // protocols at once.
             0..=0x1f | 0x7f => return Err(Error::Malformed("a control character in the head")),
             _ => {}
         }
@@ -122,8 +127,8 @@ impl Scan {
         if !is_token(byte) {
             return Err(Error::Malformed("the method is not a token"));
         }
-        // RFC 9112 section 3: "A server that receives a method longer than any that it implements SHOULD respond with a
-        // 501 (Not Implemented) status code."
+        // RFC 9112 section 3: "A server that receives a method longer than any that it implements SHOULD
+        // respond with a 501 (Not Implemented) status code."
         if self.part_length > super::Method::LONGEST { Err(Error::UnknownMethod) } else { Ok(()) }
     }
 
@@ -132,8 +137,8 @@ impl Scan {
             (self.part, self.part_length) = (Part::Version, 0);
             return Ok(());
         }
-        // RFC 9112 section 3: "A server that receives a request-target longer than any URI it wishes to parse MUST
-        // respond with a 414 (URI Too Long) status code".
+        // RFC 9112 section 3: "A server that receives a request-target longer than any URI it wishes to parse
+        // MUST respond with a 414 (URI Too Long) status code".
         if self.part_length > limits::HTTP_TARGET { Err(Error::TargetTooLong) } else { Ok(()) }
     }
 

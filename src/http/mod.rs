@@ -1,8 +1,9 @@
 //! HTTP/1.1 (RFC 9110 and RFC 9112) on the server's side: bytes in, requests out, answers back into bytes.
 //!
-//! It owns no socket and reads no clock. **Call [`Connection::next`] until it returns None; after a request, answer it
-//! before calling again.** An idle connection owns no buffer, and a partial request owns no more than has come. What has
-//! two readings is refused, whatever it may have meant: a proxy in front might have taken the other one.
+//! It owns no socket and reads no clock. **Call [`Connection::next`] until it returns None; after a request,
+//! answer it before calling again.** An idle connection owns no buffer, and a partial request owns no more
+//! than has come. What has two readings is refused, whatever it may have meant: a proxy in front might have
+//! taken the other one.
 //!
 //! ```
 //! use evertick::http::{Connection, Event, Exchange, Response, CONTINUE};
@@ -28,9 +29,9 @@
 //! assert!(out.starts_with(b"HTTP/1.1 200 OK\r\n") && out.ends_with(b"\r\n\r\nok"));
 //! ```
 //!
-//! Deadlines are the owner's: [`Connection::phase`] says which one runs. Errors are in [`Error`], all of them the peer's
-//! fault; limits are the `HTTP_` constants of [`limits`](crate::limits). Read on in `connection`, then `head` and `body`,
-//! which say where a request ends.
+//! Deadlines are the owner's: [`Connection::phase`] says which one runs. Errors are in [`Error`], all of them
+//! the peer's fault; limits are the `HTTP_` constants of [`limits`](crate::limits). Read on in `connection`,
+//! then `head` and `body`, which say where a request ends.
 
 mod body;
 mod connection;

@@ -18,8 +18,8 @@ impl Page {
     /// The methods it has.
     pub const METHODS: [Method; 2] = [Method::Get, Method::Head];
 
-    /// What a page may do unless [`Page::policy`] says otherwise: run and show what this server sends, talk to WebSockets,
-    /// and be framed by nobody. No inline script or style.
+    /// What a page may do unless [`Page::policy`] says otherwise: run and show what this server sends, talk
+    /// to WebSockets, and be framed by nobody. No inline script or style.
     pub const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
         connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
@@ -48,8 +48,9 @@ impl Page {
         } else {
             Response::new(200).bytes(self.content_type, self.body)
         };
-        // RFC 9110 section 15.4.5: a 304 carries Cache-Control and ETag as the 200 would have. `no-cache` means: keep it, ask
-        // before using it; a new release is seen at once and costs an unchanged page one empty answer.
+        // RFC 9110 section 15.4.5: a 304 carries Cache-Control and ETag as the 200 would have. `no-cache`
+        // means: keep it, ask before using it; a new release is seen at once and costs an unchanged page one
+        // empty answer.
         response
             .header("ETag", self.etag.clone())
             .header("Cache-Control", "no-cache")
@@ -57,8 +58,8 @@ impl Page {
             .header("Referrer-Policy", "no-referrer")
     }
 
-    /// RFC 9110 section 13.1.2: "A recipient MUST use the weak comparison function when comparing entity tags for
-    /// If-None-Match".
+    /// RFC 9110 section 13.1.2: "A recipient MUST use the weak comparison function when comparing entity tags
+    /// for If-None-Match".
     fn is_known_to(&self, request: &Request) -> bool {
         request
             .list("if-none-match")
@@ -66,7 +67,8 @@ impl Page {
     }
 }
 
-/// A strong validator (RFC 9110 section 8.8.1): it changes with any byte of the body. Not a secret and no signature.
+/// A strong validator (RFC 9110 section 8.8.1): it changes with any byte of the body. Not a secret and no
+/// signature.
 fn etag(body: &[u8]) -> String {
     let digest = Sha1::digest(body);
     let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -71,7 +71,8 @@ pub struct Request {
     pub version_1_1: bool,
     /// Whether another request may follow on the connection (RFC 9112 section 9.3).
     pub keep_alive: bool,
-    /// Whether a body was announced, be it an empty one. A route that needs a body may answer 411 where none was.
+    /// Whether a body was announced, be it an empty one. A route that needs a body may answer 411 where none
+    /// was.
     pub announces_body: bool,
     /// The body with its chunks joined, at most [`HTTP_BODY`](limits::HTTP_BODY) bytes.
     pub body: Vec<u8>,
@@ -101,7 +102,8 @@ impl Request {
         if complete != httparse::Status::Complete(head.len()) {
             return Err(Error::Malformed("the head is not complete"));
         }
-        // RFC 9110 section 9.1: an origin server SHOULD answer 501 to a method that is unrecognized or not implemented.
+        // RFC 9110 section 9.1: an origin server SHOULD answer 501 to a method that is unrecognized or not
+        // implemented.
         let method = Method::from_name(method).ok_or(Error::UnknownMethod)?;
         let target = target::read(method, path)?;
         let mut request = Request {
@@ -116,16 +118,16 @@ impl Request {
             fields: Fields::new(parsed.headers),
         };
         let host = request.read_host()?;
-        // RFC 9112 section 3.2.2: an origin server that receives an absolute-form "MUST ignore the received Host header
-        // field (if any) and instead use the host information of the request-target".
+        // RFC 9112 section 3.2.2: an origin server that receives an absolute-form "MUST ignore the received
+        // Host header field (if any) and instead use the host information of the request-target".
         request.host = target.authority.unwrap_or(host);
         request.keep_alive = request.reads_keep_alive();
         Ok(request)
     }
 
-    /// RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1 request message
-    /// that lacks a Host header field and to any request message that contains more than one Host header field line
-    /// or a Host header field with an invalid field value."
+    /// RFC 9112 section 3.2: "A server MUST respond with a 400 (Bad Request) status code to any HTTP/1.1
+    /// request message that lacks a Host header field and to any request message that contains more than one
+    /// Host header field line or a Host header field with an invalid field value."
     fn read_host(&self) -> Result<String, Error> {
         let mut hosts = self.headers_named("host");
         match (hosts.next(), hosts.next()) {
@@ -149,12 +151,13 @@ impl Request {
 
     /// RFC 9110 section 10.1.1. `Ok(true)` where the client waits for a 100 before it sends the body.
     pub(super) fn expects_continue(&self) -> Result<bool, Error> {
-        // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that expectation."
+        // "A server that receives a 100-continue expectation in an HTTP/1.0 request MUST ignore that
+        // expectation."
         if !self.version_1_1 {
             return Ok(false);
         }
-        // "A server that receives an Expect field value containing a member other than 100-continue MAY respond with a
-        // 417 (Expectation Failed) status code".
+        // "A server that receives an Expect field value containing a member other than 100-continue MAY
+        // respond with a 417 (Expectation Failed) status code".
         if self.list("expect").any(|member| !member.eq_ignore_ascii_case(b"100-continue")) {
             return Err(Error::ExpectationFailed);
         }
@@ -176,8 +179,8 @@ impl Request {
         self.headers().filter(move |(have, _)| have.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    /// The members of a comma-separated list over all fields of that name (RFC 9110 section 5.6.1): trimmed, empty ones
-    /// left out. Quoted strings are not understood.
+    /// The members of a comma-separated list over all fields of that name (RFC 9110 section 5.6.1): trimmed,
+    /// empty ones left out. Quoted strings are not understood.
     pub fn list(&self, name: &str) -> impl DoubleEndedIterator<Item = &[u8]> {
         self.headers_named(name)
             .flat_map(|value| value.split(|&byte| byte == b','))
@@ -190,7 +193,8 @@ impl Request {
         self.list(name).any(|member| member.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// The token of `Authorization: Bearer TOKEN` (RFC 6750 section 2.1). None where there is no such field, or two.
+    /// The token of `Authorization: Bearer TOKEN` (RFC 6750 section 2.1). None where there is no such field,
+    /// or two.
     pub fn bearer(&self) -> Option<&str> {
         let mut fields = self.headers_named("authorization");
         let (Some(credentials), None) = (fields.next(), fields.next()) else { return None };
@@ -252,19 +256,22 @@ fn explain(error: httparse::Error, head: &[u8]) -> Error {
         E::TooManyHeaders => Error::HeadTooLarge,
         E::Version if names_a_version(head) => Error::UnsupportedVersion,
         E::Version => Error::Malformed("the request line names no version"),
-        // RFC 9112 section 5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any received
-        // request message that contains whitespace between a header field name and colon." Section 5.2 has obs-fold
-        // rejected the same way; both are bytes that no field name has.
+        // RFC 9112 section 5.1: "A server MUST reject, with a response status code of 400 (Bad Request), any
+        // received request message that contains whitespace between a header field name and colon." Section
+        // 5.2 has obs-fold rejected the same way; both are bytes that no field name has.
         E::HeaderName => Error::Malformed("a field name is not a token directly before its colon"),
         E::HeaderValue => Error::Malformed("a field value holds a control character"),
         E::NewLine | E::Status | E::Token => Error::Malformed("the request line is not well formed"),
     }
 }
 
-/// Whether the request line ends in `HTTP/d.d` (RFC 9112 section 2.3): some version, if not one spoken here.
+/// Whether the request line is `method SP target SP HTTP/d.d` (RFC 9112 section 3): some version, if not one
+/// spoken here.
 fn names_a_version(head: &[u8]) -> bool {
     let line = head.split(|&byte| byte == b'\r').next().unwrap_or_default();
-    let version = line.rsplit(|&byte| byte == b' ').next().unwrap_or_default();
+    let mut words = line.split(|&byte| byte == b' ');
+    let (version, more) = (words.nth(2).unwrap_or_default(), words.next());
     matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor]
         if major.is_ascii_digit() && minor.is_ascii_digit())
+        && more.is_none()
 }

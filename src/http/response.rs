@@ -1,5 +1,5 @@
-//! Answers: a status, fields and a body that say nothing yet of the connection they go out on; an [`Exchange`] adds that
-//! when they are written.
+//! Answers: a status, fields and a body that say nothing yet of the connection they go out on; an
+//! [`Exchange`] adds that when they are written.
 
 use super::error::Error;
 use super::request::{Method, Request};
@@ -8,7 +8,8 @@ use serde::Serialize;
 use std::borrow::Cow;
 use std::time::{Duration, UNIX_EPOCH};
 
-/// One answer. `Content-Length`, `Connection` and `Date` are added by [`Response::write`] and never set by hand.
+/// One answer. `Content-Length`, `Connection` and `Date` are added by [`Response::write`] and never set by
+/// hand.
 #[derive(Clone, Debug)]
 pub struct Response {
     status: u16,
@@ -54,8 +55,8 @@ impl Exchange {
         }
     }
 
-    /// The last answer on a connection, where there is no request to speak of: after an [`Error`], and for who is
-    /// refused before asking.
+    /// The last answer on a connection, where there is no request to speak of: after an [`Error`], and for
+    /// who is refused before asking.
     pub fn last(wall: WallMs) -> Exchange {
         Exchange { head_only: false, version_1_1: true, keep_alive: false, wall }
     }
@@ -73,26 +74,27 @@ impl Response {
         Response { status, headers: Vec::new(), body: Body::Bytes(Cow::Borrowed(&[])) }
     }
 
-    /// `{"error":{"code":..,"message":..}}` with that status.
+    /// `{"error":{"code":..,"message":..}}` with that status; a 401 asks for a Bearer token.
     pub fn error(
         status: u16,
         code: impl Into<Cow<'static, str>>,
         message: impl Into<Cow<'static, str>>,
     ) -> Response {
-        let mut response = Response::new(status).marked_json();
-        response.body =
-            Body::Error(ErrorBody { code: code.into(), message: message.into(), retry_after_ms: None });
-        response
+        let body = ErrorBody { code: code.into(), message: message.into(), retry_after_ms: None };
+        let response = Response { body: Body::Error(body), ..Response::new(status) }.marked_json();
+        // RFC 9110 section 15.5.2: "The server generating a 401 response MUST send a WWW-Authenticate header
+        // field". Bearer makes no browser ask for a password.
+        if status == 401 { response.header("WWW-Authenticate", "Bearer") } else { response }
     }
 
-    /// 405 with the methods that the resource has (RFC 9110 section 15.5.6: the server "MUST generate an Allow header
-    /// field").
+    /// 405 with the methods that the resource has (RFC 9110 section 15.5.6: the server "MUST generate an
+    /// Allow header field").
     pub fn method_not_allowed(allowed: &[Method]) -> Response {
         Response::error(405, "method_not_allowed", "the resource has no such method").allow(allowed)
     }
 
-    /// The body is `value` as JSON, which nobody may store: answers hold tokens and change with every tick. A value that
-    /// has no JSON form (a map whose keys are no strings) makes it an error 500.
+    /// The body is `value` as JSON, which nobody may store: answers hold tokens and change with every tick. A
+    /// value that has no JSON form (a map whose keys are no strings) makes it an error 500.
     pub fn json(mut self, value: &(impl Serialize + ?Sized)) -> Response {
         match serde_json::to_vec(value) {
             Ok(body) => {
@@ -124,11 +126,13 @@ impl Response {
         self.header("Content-Type", content_type).header("X-Content-Type-Options", "nosniff")
     }
 
-    /// Sets a field; one of that name that is there already is replaced. Bytes of `value` that no field value may hold
-    /// become spaces, so that what a peer sent can be given back without letting it write fields of its own.
+    /// Sets a field; one of that name that is there already is replaced. Bytes of `value` that no field value
+    /// may hold become spaces, so that what a peer sent can be given back without letting it write fields of
+    /// its own.
     pub fn header(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Response {
         let mut value = value.into();
-        // RFC 9110 section 5.5: a recipient of CR, LF or NUL in a value replaces each of them with SP or rejects the message.
+        // RFC 9110 section 5.5: a recipient of CR, LF or NUL in a value replaces each of them with SP or
+        // rejects the message.
         if value.contains(|c: char| c.is_control() && c != '\t') {
             value = value.replace(|c: char| c.is_control() && c != '\t', " ").into();
         }
@@ -144,8 +148,8 @@ impl Response {
         self.header("Allow", Method::join(methods))
     }
 
-    /// Says when it is worth asking again: the `Retry-After` field in whole seconds, rounded up, and in an error's body
-    /// `retry_after_ms` beside the message.
+    /// Says when it is worth asking again: the `Retry-After` field in whole seconds, rounded up, and in an
+    /// error's body `retry_after_ms` beside the message.
     pub fn retry_after_ms(mut self, ms: u32) -> Response {
         if let Body::Error(error) = &mut self.body {
             error.retry_after_ms = Some(ms);
@@ -187,12 +191,14 @@ impl Response {
         for (name, value) in &self.headers {
             put([name, ": ", value, "\r\n"]);
         }
-        // RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a status code of
-        // 1xx (Informational) or 204 (No Content)"; a 304's would be that of the 200 it stands for, and is left out.
+        // RFC 9110 section 8.6: "A server MUST NOT send a Content-Length header field in any response with a
+        // status code of 1xx (Informational) or 204 (No Content)"; a 304's would be that of the 200 it stands
+        // for, and is left out.
         if self.may_have_body() {
             put(["Content-Length: ", &number(body.len()), "\r\n", ""]);
         }
-        // RFC 9112 section 9.3: 1.1 keeps the connection unless it is told otherwise, 1.0 closes it unless it is.
+        // RFC 9112 section 9.3: 1.1 keeps the connection unless it is told otherwise, 1.0 closes it unless it
+        // is.
         match (exchange.keep_alive, exchange.version_1_1) {
             (false, _) => put(["Connection: ", "close", "\r\n", ""]),
             (true, false) => put(["Connection: ", "keep-alive", "\r\n", ""]),

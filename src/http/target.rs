@@ -1,7 +1,7 @@
 //! Request targets (RFC 9112 section 3.2) and percent-encoding (RFC 3986 section 2.1).
 //!
-//! A path comes out decoded once, as text; it is never normalised. Routes compare whole segments, so `/a/../b` is
-//! simply no route, and an encoded slash, which would change what the segments are, is refused.
+//! A path comes out decoded once, as text; it is never normalised. Routes compare whole segments, so
+//! `/a/../b` is simply no route, and an encoded slash, which would change what the segments are, is refused.
 
 use super::Method;
 use super::error::Error;
@@ -20,7 +20,8 @@ pub(super) struct Target {
 
 /// Reads a target in origin-form, absolute-form or, for OPTIONS, asterisk-form.
 pub(super) fn read(method: Method, target: &str) -> Result<Target, Error> {
-    // RFC 3986 section 2: URIs are written in a subset of ASCII; RFC 9112 section 3.2: a target has no fragment.
+    // RFC 3986 section 2: URIs are written in a subset of ASCII; RFC 9112 section 3.2: a target has no
+    // fragment.
     if !target.is_ascii() || target.contains('#') {
         return Err(Error::Malformed("the request target holds a character that must be encoded"));
     }
@@ -31,12 +32,13 @@ pub(super) fn read(method: Method, target: &str) -> Result<Target, Error> {
     if target == "*" && method == Method::Options {
         return Ok(Target { authority: None, path: "*".into(), query: String::new() });
     }
-    // RFC 9112 section 3.2.2: "a server MUST accept the absolute-form in requests even though most HTTP/1.1 clients will
-    // only send the absolute-form to a proxy."
+    // RFC 9112 section 3.2.2: "a server MUST accept the absolute-form in requests even though most HTTP/1.1
+    // clients will only send the absolute-form to a proxy."
     let rest = after_scheme(target).ok_or(Error::Malformed("the request target has no known form"))?;
     let end = rest.find(['/', '?']).unwrap_or(rest.len());
     let (authority, path) = rest.split_at(end);
-    // RFC 9110 section 4.2.1: "A recipient that processes such a URI reference MUST reject it as invalid", of an empty host.
+    // RFC 9110 section 4.2.1: "A recipient that processes such a URI reference MUST reject it as invalid", of
+    // an empty host.
     if authority.is_empty() || !is_authority(authority.as_bytes()) {
         return Err(Error::Malformed("the request target names no host"));
     }
@@ -55,8 +57,8 @@ fn split(authority: Option<String>, path_and_query: &str) -> Result<Target, Erro
     Ok(Target { authority, path, query: query.to_owned() })
 }
 
-/// Whether this is `uri-host [ ":" port ]` (RFC 9110 section 7.2), empty included. Userinfo is not: RFC 9110 section 4.2.4
-/// has it treated as an error.
+/// Whether this is `uri-host [ ":" port ]` (RFC 9110 section 7.2), empty included. Userinfo is not: RFC 9110
+/// section 4.2.4 has it treated as an error.
 pub(super) fn is_authority(value: &[u8]) -> bool {
     let (host, rest) = match value.iter().position(|&b| b == b']') {
         Some(end) if value.starts_with(b"[") => {
@@ -76,8 +78,8 @@ pub(super) fn is_authority(value: &[u8]) -> bool {
 /// Decodes the percent-encoding of a path.
 ///
 /// # Errors
-/// 400 for a `%` without two hexadecimal digits, for what is not UTF-8 once decoded, and for an encoded slash or
-/// control character.
+/// 400 for a `%` without two hexadecimal digits, for what is not UTF-8 once decoded, and for an encoded slash
+/// or control character.
 pub fn decode_path(path: &str) -> Result<String, Error> {
     let mut decoded = Vec::with_capacity(path.len());
     let mut rest = path.as_bytes();
@@ -104,9 +106,10 @@ fn escaped(digits: &[u8]) -> Option<u8> {
     u8::try_from(digit(0)? * 16 + digit(1)?).ok()
 }
 
-/// The names and values of a query, in order, read as `application/x-www-form-urlencoded` (URL Standard section 5.1):
-/// `+` is a space, a `%` that escapes nothing stands for itself, and what is not UTF-8 becomes U+FFFD. A pair
-/// without `=` has an empty value. Never fails: a value that came out wrong is refused by whoever knows what it should be.
+/// The names and values of a query, in order, read as `application/x-www-form-urlencoded` (URL Standard
+/// section 5.1): `+` is a space, a `%` that escapes nothing stands for itself, and what is not UTF-8 becomes
+/// U+FFFD. A pair without `=` has an empty value. Never fails: a value that came out wrong is refused by
+/// whoever knows what it should be.
 pub fn query_pairs(query: &str) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
     query.split('&').filter(|pair| !pair.is_empty()).map(|pair| {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));

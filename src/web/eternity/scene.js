@@ -17,8 +17,9 @@ const TILES_A_FRAME = 1;
 const CAMERA_MS = 110;
 /** How long spoken words stand over a head. */
 const WORDS_MS = 6000;
-/** CSS pixels around the place on the mini-map. */
+/** CSS pixels around the place on the mini-map, and the width that the sizes of its dots are meant for. */
 const MINIMAP_MARGIN = 9;
+const MINIMAP_SIDE = 160;
 /** Radians of a walker's stride in a unit of way, about. */
 const STRIDE = 0.0125;
 
@@ -381,6 +382,7 @@ export class Scene {
     const context = this.#minimap.getContext('2d');
     const { location, you, others, shard } = this.#world;
     const margin = MINIMAP_MARGIN * pixels;
+    const dotScale = this.#minimap.width / MINIMAP_SIDE;
     const scale = (this.#minimap.width - 2 * margin) / Math.max(location.width, location.height);
     const land = { width: location.width * scale, height: location.height * scale };
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -392,7 +394,7 @@ export class Scene {
     context.lineWidth = 1.5 * pixels;
     context.strokeRect(0, 0, land.width, land.height);
     this.#drawView(context, scale);
-    const dot = (at, radius, colour) => mark(context, at.x * scale, at.y * scale, radius * pixels, colour, this.#colours.halo);
+    const dot = (at, radius, colour) => mark(context, at.x * scale, at.y * scale, radius * dotScale, colour, this.#colours.halo);
     for (const exit of location.exits) dot(exit.position, 3.5, this.#colours.accent);
     if (shard) dot(shard.position, 3.5, this.#shardColour(shard));
     for (const other of others.values()) dot(other.shown, 3, figures.factionColour(other.faction));

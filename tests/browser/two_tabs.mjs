@@ -41,6 +41,9 @@ async function meet() {
   step('each sees the other');
   await sees(ada, bram.name);
   await sees(bram, ada.name);
+  await ada.page.click('#around-button');
+  await ada.page.locator('#people-list').getByText(bram.name, { exact: true }).waitFor();
+  await ada.page.click('#around-button');
 
   step('a walk by key is seen');
   await movesInSightOf(ada, bram, {
@@ -94,7 +97,6 @@ async function takePictures() {
     await cleo.page.waitForFunction(() => document.getElementById('arrival').getAnimations().length === 0);
     await says(dora.page, 'Near', 'Is this the way to Amberwood?');
     await hears(cleo.page, dora.name, 'Is this the way to Amberwood?');
-    await cleo.page.click('#around-button');
     await cleo.page.evaluate(nextFrame);
     await cleo.page.screenshot({ path: join(folder, `${look}.png`) });
     await context.close();
@@ -113,7 +115,6 @@ async function enter(context, wish) {
   await page.click('#door-enter');
   await page.waitForSelector('body[data-phase="world"]');
   await page.waitForFunction(() => document.getElementById('place-coordinates').textContent !== '');
-  await page.click('#around-button');
   const name = await page.evaluate(() => document.getElementById('map').dataset.you);
   return { page, name };
 }
@@ -171,7 +172,7 @@ async function comesNear(walker, other) {
     const to = await placeOf(walker.page, other.name);
     const [right, down] = [to.x - from.x, to.y - from.y];
     const distance = Math.hypot(right, down);
-    if (distance < 9) return walker.page.keyboard.press('Escape');
+    if (distance < 9) return;
     await clickMap(walker.page, (right / distance) * 120, (down / distance) * 120);
     await walker.page.waitForFunction(({ x, y }) => {
       const now = document.getElementById('map').dataset;

@@ -38,6 +38,10 @@ pub const HTTP_TARGET: usize = 4 << 10;
 pub const HTTP_BODY: usize = 64 << 10;
 /// How long a request head may take to arrive.
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
+/// Bytes of chunk extensions in one chunked body, all chunks together.
+pub const HTTP_CHUNK_EXTENSIONS: usize = 1 << 10;
+/// How long a request body may take to arrive, counted from the end of its head.
+pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
 /// How long a kept-alive connection may stand between two requests.
 pub const HTTP_IDLE_TIME: Duration = Duration::from_secs(60);
 
@@ -45,7 +49,8 @@ pub const HTTP_IDLE_TIME: Duration = Duration::from_secs(60);
 pub const MESSAGE_BEFORE_AUTH: usize = 4 << 10;
 /// The least and the most that `max_message` may be set to.
 pub const MAX_MESSAGE: std::ops::RangeInclusive<usize> = 512..=(1 << 20);
-/// Fragments of one message: more is somebody who sends empty frames on purpose.
+/// Fragments without payload in one message: more is somebody who sends them on purpose. Those with payload are
+/// bounded by the size of the message.
 pub const MESSAGE_FRAGMENTS: u32 = 4096;
 /// Payload bytes of a control frame (RFC 6455 section 5.5).
 pub const CONTROL_PAYLOAD: usize = 125;
@@ -66,6 +71,10 @@ pub const INBOX_PLAYER: usize = 256;
 pub const INBOX_GAME: usize = 1 << 16;
 /// Earlier messages that the duplicate filter remembers of a peer.
 pub const DUPLICATES: usize = 8;
+/// Values that may be open around one another inside a packet.
+pub const PACKET_DEPTH: usize = 64;
+/// Bytes of the text, and of the field's name, in what a peer is told about a packet that could not be read.
+pub const UNREADABLE_TEXT: usize = 200;
 /// Unreadable packets after which a peer is closed `malformed`.
 pub const MALFORMED: u32 = 5;
 /// Packets refused `rate_limited` in a row after which a peer is closed.
@@ -93,7 +102,10 @@ pub const TICK_SAMPLES: usize = 60 * crate::time::TickRate::MAX as usize;
 const _: () = assert!(READ_BUDGET_PEER <= READ_BUDGET_TURN);
 const _: () = assert!(RECEIVE_BUFFER >= HTTP_HEAD, "a head that may be accepted fits one read");
 const _: () = assert!(HTTP_TARGET < HTTP_HEAD, "414 can be told before 431");
+const _: () = assert!(HTTP_HEAD <= u16::MAX as usize, "positions within a head are u16");
 const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
 const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);
 const _: () = assert!(CONTROL_BURST >= CONTROL_RATE);
+const _: () =
+    assert!(PACKET_DEPTH < 128, "serde_json reads 128 deep: ours is the bound that counts in both encodings");

@@ -1,2 +1,177 @@
-//! (under construction)
-fn main() {}
+//! The command line: arguments become a configuration, the configuration a server, its end an exit code.
+
+use clap::{Args, Parser, Subcommand};
+use evertick::config::{Config, FILE, Sources};
+use evertick::games::eternity;
+use evertick::http::Page;
+use evertick::server::{Server, Settings};
+use evertick::{config, logging, web};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// An authoritative multiplayer game server in one binary.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    args_conflicts_with_subcommands = true,
+    after_help = "Settings come from evertick.toml, then EVERTICK_<KEY>, then flags. Start it and open the address it prints."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    serve: Serve,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server (the default).
+    Serve(Serve),
+}
+
+/// What the server is started with; every flag stands for the key of the same name.
+#[derive(Debug, Default, Args)]
+struct Serve {
+    /// Read settings from this file [default: evertick.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Listen here; port 0 picks a free one [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDR:PORT")]
+    listen: Option<String>,
+    /// Folder of the database [default: data]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// off, error, warn, info, debug or trace [default: info]
+    #[arg(long, value_name = "LEVEL")]
+    log_level: Option<String>,
+    /// Connections at once [default: 4096]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<String>,
+    /// Connections at once from one address, 0 is no limit [default: 16]
+    #[arg(long, value_name = "N")]
+    max_connections_per_ip: Option<String>,
+    /// Players at once [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_players: Option<String>,
+    /// New connections a second from one address, 0 is no limit [default: 10]
+    #[arg(long, value_name = "N")]
+    connect_rate: Option<String>,
+    /// Ticks a second, 1 to 128 [default: 20]
+    #[arg(long, value_name = "HZ")]
+    tick_rate: Option<String>,
+    /// Whether guests may play [default: true]
+    #[arg(long, value_name = "true|false")]
+    guests: Option<String>,
+    /// Where newcomers appear [default: start]
+    #[arg(long, value_name = "start|spread")]
+    spawn: Option<String>,
+    /// Check the settings and the world file, then exit
+    #[arg(long)]
+    check_config: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let serve = match cli.command {
+        Some(Command::Serve(serve)) => serve,
+        None => cli.serve,
+    };
+    match run(&serve) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("evertick: {message}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Runs the server to its end. `Err` is the one line that says why it did not start.
+fn run(serve: &Serve) -> Result<(), String> {
+    let config = configure(serve).map_err(|error| error.to_string())?;
+    let game = world(&config)?;
+    if serve.check_config {
+        println!("the configuration is valid");
+        return Ok(());
+    }
+    let _log = logging::start(config.log_level, config.log_file.as_deref())
+        .map_err(|error| format!("log_file {}: {error}", show(config.log_file.as_deref())))?;
+    raise_descriptor_limit(config.engine.registry.max_connections);
+    let settings = Settings {
+        listen: config.listen,
+        shutdown_grace: config.shutdown_grace,
+        net: config.net,
+        engine: config.engine,
+        ..Settings::default()
+    };
+    let server = Server::new(settings).game("/ws", game);
+    let server = web::assets()
+        .iter()
+        .fold(server, |server, asset| server.page(Page::new(asset.path, asset.content_type, asset.body)));
+    server.run().map_err(|error| error.to_string())
+}
+
+fn configure(serve: &Serve) -> Result<Config, config::ConfigError> {
+    let mut sources = Sources::default();
+    match &serve.config {
+        Some(path) => sources.read_file(path)?,
+        None if Path::new(FILE).exists() => sources.read_file(Path::new(FILE))?,
+        None => {}
+    }
+    // A variable that is not Unicode cannot be one of ours.
+    let variables =
+        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    sources.read_environment(variables)?;
+    let flags = [
+        ("listen", &serve.listen),
+        ("data_dir", &serve.data_dir),
+        ("log_level", &serve.log_level),
+        ("max_connections", &serve.max_connections),
+        ("max_connections_per_ip", &serve.max_connections_per_ip),
+        ("max_players", &serve.max_players),
+        ("connect_rate", &serve.connect_rate),
+        ("tick_rate", &serve.tick_rate),
+        ("guests", &serve.guests),
+        ("spawn", &serve.spawn),
+    ];
+    for (name, value) in flags {
+        if let Some(value) = value {
+            sources.set_flag(name, value.as_str());
+        }
+    }
+    Config::read(&sources)
+}
+
+/// The built-in game on the world that is configured.
+fn world(config: &Config) -> Result<eternity::Eternity, String> {
+    let world = match &config.world {
+        None => eternity::World::built_in(),
+        Some(path) => {
+            let text = std::fs::read_to_string(path).map_err(|e| format!("world {}: {e}", path.display()))?;
+            eternity::World::parse(&text).map_err(|error| format!("world {}: {error}", path.display()))?
+        }
+    };
+    let mut settings = eternity::Settings::default();
+    settings.world = world;
+    settings.spawn = match config.spawn {
+        config::Spawn::Start => eternity::Spawn::Start,
+        config::Spawn::Spread => eternity::Spawn::Spread,
+    };
+    Ok(eternity::Eternity::new(settings))
+}
+
+/// Lets the process open as many files as its connections need, as far as the system allows.
+fn raise_descriptor_limit(connections: usize) {
+    const OTHERS: u64 = 64;
+    let wanted = connections as u64 + OTHERS;
+    match rlimit::increase_nofile_limit(wanted) {
+        Ok(limit) if limit < wanted => {
+            log::warn!("the system allows {limit} open files: fewer connections than max_connections fit");
+        }
+        Ok(_) => {}
+        Err(error) => log::warn!("the limit of open files cannot be raised: {error}"),
+    }
+}
+
+fn show(path: Option<&Path>) -> String {
+    path.map_or(String::new(), |path| path.display().to_string())
+}

@@ -1,4 +1,4 @@
-//! Where bytes go out: the one verb that a state machine is given to write with.
+//! Where bytes go out: the one verb that a state machine is given to write with, and the one word with which it answers.
 //!
 //! A socket, a simulated link and a test's `Vec` all are an [`Outgoing`]. Nothing here blocks.
 
@@ -23,6 +23,21 @@ pub trait Outgoing {
         }
         taken
     }
+}
+
+/// What whoever drives a connection is to do with it next: the answer of a state machine to every call about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Go on reading, and flush when the socket takes more.
+    Read,
+    /// Read nothing until a later answer says [`Next::Read`] again; go on flushing.
+    Pause,
+    /// Everything has been written: end the stream in our direction, discard what still comes up to
+    /// [`LINGER_BYTES`](crate::limits::LINGER_BYTES) or [`LINGER_TIME`](crate::limits::LINGER_TIME), then close, so
+    /// that the peer reads the reason and no reset eats it.
+    Finish,
+    /// Close now; nobody will read what is left.
+    Abort,
 }
 
 /// Takes everything: for tests, and for building bytes in memory.

@@ -1,1 +1,343 @@
-//! (under construction)
+//! The engine on the loop: real sockets, real time, signals.
+//!
+//! [`Server`] puts games and pages together, [`Server::bind`] takes the port, [`Bound::run`] serves until it is told to
+//! stop. One's own game runs with three calls; see `examples/meadow.rs`.
+//!
+//! It adds to the loop what the engine must not know: when a tick is due, how long it took, the wall clock, and that
+//! somebody pressed Ctrl-C. It decides nothing about peers.
+
+use crate::engine::{BadGame, Engine, Game, Observer, Settings as EngineSettings, TickReport};
+use crate::http::Page;
+use crate::ids::ConnId;
+use crate::net::{self, Clock, Control, EventLoop, Service};
+use crate::outgoing::{Next, Outgoing};
+use crate::time::{Tick, TickClock, Time, WallMs};
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// What a host may set about the server as a whole.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where it listens; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// How long a stop may take: from the signal until connections that do not take their goodbye are dropped.
+    pub shutdown_grace: Duration,
+    /// The seed of the rules' chance; `None` takes one from the operating system.
+    pub seed: Option<u64>,
+    /// The loop.
+    pub net: net::Settings,
+    /// The engine.
+    pub engine: EngineSettings,
+}
+
+impl Default for Settings {
+    /// The contract's defaults: 127.0.0.1:8080, 5 s of grace.
+    fn default() -> Settings {
+        Settings {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            shutdown_grace: Duration::from_millis(5000),
+            seed: None,
+            net: net::Settings::default(),
+            engine: EngineSettings::default(),
+        }
+    }
+}
+
+/// Why a server did not start. Nothing is half-started.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A game could not be added.
+    Game(BadGame),
+    /// The address could not be taken.
+    Listen(SocketAddr, io::Error),
+    /// The operating system has no randomness.
+    Randomness(String),
+}
+
+impl std::fmt::Display for StartError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            StartError::Game(error) => write!(f, "a game cannot be added: {error}"),
+            StartError::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
+                write!(f, "cannot listen on {address}: another program has that port")
+            }
+            StartError::Listen(address, error) => write!(f, "cannot listen on {address}: {error}"),
+            StartError::Randomness(error) => write!(f, "the operating system gives no randomness: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+/// A server that is being put together.
+pub struct Server {
+    settings: Settings,
+    engine: Engine,
+    /// The first thing that went wrong; told by [`Server::bind`].
+    failed: Option<StartError>,
+}
+
+impl Server {
+    /// A server without games or pages.
+    pub fn new(settings: Settings) -> Server {
+        let mut failed = None;
+        let secrets = random_bytes(&mut failed);
+        let seed = settings.seed.unwrap_or_else(|| u64::from_le_bytes(random_bytes(&mut failed)));
+        let engine = Engine::new(settings.engine.clone(), seed, secrets);
+        Server { settings, engine, failed }
+    }
+
+    /// Adds a game that is entered by WebSocket at `path`, such as `/ws`.
+    #[must_use]
+    pub fn game(mut self, path: &str, game: impl Game) -> Server {
+        if let Err(error) = self.engine.add_game(path, game) {
+            self.failed.get_or_insert(StartError::Game(error));
+        }
+        self
+    }
+
+    /// Adds a static page.
+    #[must_use]
+    pub fn page(mut self, page: Page) -> Server {
+        self.engine.add_page(page);
+        self
+    }
+
+    /// Has `observer` told of everything that happens.
+    #[must_use]
+    pub fn observe(mut self, observer: Observer) -> Server {
+        self.engine.observe(observer);
+        self
+    }
+
+    /// Takes the port. From here on connections wait in the kernel's queue.
+    pub fn bind(self) -> Result<Bound, StartError> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let clock = Clock::start();
+        let listen = self.settings.listen;
+        let events = EventLoop::bind(listen, self.settings.net.clone(), clock)
+            .map_err(|error| StartError::Listen(listen, error))?;
+        let ticks = TickClock::new(self.settings.engine.tick_rate, clock.now());
+        let stop = Stopper { flag: Arc::default(), waker: Some(events.waker()) };
+        let node = Node {
+            engine: self.engine,
+            clock,
+            ticks,
+            stop: stop.flag.clone(),
+            grace: self.settings.shutdown_grace,
+            draining: None,
+            ran: None,
+            resident_at: None,
+            overrun_logged: None,
+        };
+        Ok(Bound { events, node, stop })
+    }
+
+    /// Binds, prints the one line that says where, and serves until SIGINT or SIGTERM: what a `main` calls. A second
+    /// signal exits at once.
+    ///
+    /// # Errors
+    /// What kept the server from starting, or the loop's own failure.
+    pub fn run(self) -> Result<(), Box<dyn std::error::Error>> {
+        let bound = self.bind()?;
+        bound.stop_on_signals()?;
+        println!("evertick listening on http://{}", bound.local_addr());
+        bound.run()?;
+        Ok(())
+    }
+}
+
+/// Random bytes of the operating system, or zeros and the reason in `failed`.
+fn random_bytes<const N: usize>(failed: &mut Option<StartError>) -> [u8; N] {
+    let mut bytes = [0; N];
+    if let Err(error) = getrandom::fill(&mut bytes) {
+        failed.get_or_insert(StartError::Randomness(error.to_string()));
+    }
+    bytes
+}
+
+/// A server that has its port.
+pub struct Bound {
+    events: EventLoop,
+    node: Node,
+    stop: Stopper,
+}
+
+impl Bound {
+    /// Where it listens, with the real port.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.events.local_addr()
+    }
+
+    /// A handle that stops it from any thread.
+    pub fn stopper(&self) -> Stopper {
+        self.stop.clone()
+    }
+
+    /// Has SIGINT and SIGTERM stop it; a second one exits the process at once.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn stop_on_signals(&self) -> io::Result<()> {
+        use signal_hook::consts::{SIGINT, SIGTERM};
+        for signal in [SIGINT, SIGTERM] {
+            // In this order: the first signal finds the flag down and raises it, the second finds it up.
+            signal_hook::flag::register_conditional_shutdown(signal, 1, self.stop.flag.clone())?;
+            signal_hook::flag::register(signal, self.stop.flag.clone())?;
+        }
+        Ok(())
+    }
+
+    /// Serves until it is stopped: everybody has been told, or the grace is over.
+    ///
+    /// # Errors
+    /// Only when the system's poll fails.
+    pub fn run(mut self) -> io::Result<()> {
+        self.events.run(&mut self.node)
+    }
+}
+
+/// Stops a server from any thread.
+#[derive(Clone, Debug)]
+pub struct Stopper {
+    flag: Arc<AtomicBool>,
+    waker: Option<net::Waker>,
+}
+
+impl Stopper {
+    /// Begins the stop; returns at once.
+    pub fn stop(&self) {
+        self.flag.store(true, Ordering::SeqCst);
+        if let Some(waker) = &self.waker {
+            // Where the loop cannot be woken, its next tick sees the flag.
+            let _ = waker.wake();
+        }
+    }
+}
+
+/// The engine as the loop drives it.
+struct Node {
+    engine: Engine,
+    clock: Clock,
+    ticks: TickClock,
+    stop: Arc<AtomicBool>,
+    grace: Duration,
+    /// Since when it stops.
+    draining: Option<Time>,
+    /// The tick whose flush is still going on.
+    ran: Option<Ran>,
+    /// When resident memory was last looked up.
+    resident_at: Option<Time>,
+    overrun_logged: Option<Time>,
+}
+
+/// A tick that has run.
+#[derive(Clone, Copy)]
+struct Ran {
+    tick: Tick,
+    work_us: u32,
+    ended: Time,
+    missed: u64,
+}
+
+const SECOND: Duration = Duration::from_secs(1);
+
+impl Node {
+    fn report(&mut self, ran: Ran, now: Time) {
+        let late = now >= self.ticks.deadline();
+        let overrun = late || ran.missed > 0;
+        let flush_us = micros(now.since(ran.ended));
+        self.engine.record_tick(TickReport { tick: ran.tick, work_us: ran.work_us, flush_us, overrun });
+        if overrun && self.overrun_logged.is_none_or(|at| now.since(at) >= SECOND) {
+            self.overrun_logged = Some(now);
+            let Ran { tick, work_us, missed, .. } = ran;
+            log::warn!(
+                "tick {tick} took {work_us} us and {flush_us} us to write, {missed} before it were missed"
+            );
+        }
+    }
+
+    fn look_up_memory(&mut self, now: Time) {
+        if self.resident_at.is_none_or(|at| now.since(at) >= SECOND) {
+            self.resident_at = Some(now);
+            self.engine.set_resident_bytes(net::resident_bytes().unwrap_or(0));
+        }
+    }
+}
+
+impl Service for Node {
+    fn accept(&mut self, peer: SocketAddr, now: Time) -> Option<ConnId> {
+        self.engine.accept(peer.ip(), now)
+    }
+
+    fn receive(&mut self, conn: ConnId, input: &mut [u8], out: &mut impl Outgoing, now: Time) -> Next {
+        self.engine.receive(conn, input, out, now)
+    }
+
+    fn flush(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
+        self.engine.flush(conn, out, now)
+    }
+
+    fn end_of_stream(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
+        self.engine.end_of_stream(conn, out, now)
+    }
+
+    fn closed(&mut self, conn: ConnId, now: Time) {
+        self.engine.disconnect(conn, now);
+    }
+
+    fn attention(&mut self) -> Option<ConnId> {
+        self.engine.attention()
+    }
+
+    fn deadline(&self) -> Option<Time> {
+        Some(self.ticks.deadline())
+    }
+
+    fn due(&mut self, now: Time) {
+        let Some(advanced) = self.ticks.advance(now) else { return };
+        let began = self.clock.now();
+        self.engine.tick(advanced.tick, now, wall());
+        let ended = self.clock.now();
+        let work_us = micros(ended.since(began));
+        self.ran = Some(Ran { tick: advanced.tick, work_us, ended, missed: advanced.missed });
+        self.look_up_memory(now);
+    }
+
+    fn flushed(&mut self, now: Time) {
+        if let Some(ran) = self.ran.take() {
+            self.report(ran, now);
+        }
+    }
+
+    fn turn(&mut self, now: Time) -> Control {
+        match self.draining {
+            None if self.stop.load(Ordering::SeqCst) => {
+                log::info!("stopping");
+                self.draining = Some(now);
+                self.engine.drain(now);
+                Control::Drain
+            }
+            None => Control::Run,
+            Some(since) if self.engine.is_empty() || now.since(since) >= self.grace => Control::Stop,
+            Some(_) => Control::Drain,
+        }
+    }
+}
+
+fn micros(d: Duration) -> u32 {
+    u32::try_from(d.as_micros()).unwrap_or(u32::MAX)
+}
+
+/// Unix milliseconds; a clock before 1970 reads 0.
+#[expect(clippy::disallowed_methods, reason = "the server is where wall time enters the program")]
+fn wall() -> WallMs {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    WallMs(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}

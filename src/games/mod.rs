@@ -1,1 +1,4 @@
-//! (under construction)
+//! The games that come with the server. Each is an `impl` of [`Game`](crate::engine::Game): rules only, no input or
+//! output of their own. They are examples as much as games: a game of one's own needs nothing that these have not.
+
+pub mod eternity;

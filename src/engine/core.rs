@@ -1,0 +1,355 @@
+//! What all parts of the engine share: the peers, the realms, and how a packet gets from one to the other.
+//!
+//! A packet is encoded at most once for each encoding in use, whatever the audience; recipients queue handles on the
+//! same bytes. Nothing is written here: whoever has something to send stands in `attention`, each once.
+
+use super::Settings;
+use super::auth::Seat;
+use super::events::{Event, Observer};
+use super::game::{Game, To};
+use super::metrics::Counters;
+use super::realm::Realm;
+use crate::ids::{ConnId, GameId, PlayerId};
+use crate::limits;
+use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
+use crate::random::{Random, Secrets};
+use crate::registry::Registry;
+use crate::session::outbox::Pushed;
+use crate::session::{Phase, Rates, Session, Step};
+use crate::time::{Tick, Time, WallMs};
+use crate::websocket::CloseCode;
+use serde::Serialize;
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+/// One connection as the engine sees it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) session: Session,
+    /// The TCP peer's address.
+    pub(super) ip: IpAddr,
+    /// Which game's path it upgraded on.
+    pub(super) game: Option<GameId>,
+    /// Who it plays as.
+    pub(super) seat: Option<Box<Seat>>,
+    /// Whether it stands in `attention`.
+    pub(super) queued: bool,
+    /// Whether its socket is not read until the next tick.
+    pub(super) paused: bool,
+    /// Whether it is to be cut without more words.
+    pub(super) abandoned: bool,
+    /// Whether it was refused when it was accepted, and only reads why.
+    pub(super) refused: bool,
+    /// Why the server ended it.
+    pub(super) closed: Option<Code>,
+    /// Packets waiting for the tick, and of which tick that count is.
+    inbox: (Tick, u32),
+    /// What of its memory is counted in the budget.
+    accounted: usize,
+}
+
+impl Peer {
+    pub(super) fn new(ip: IpAddr, now: Time) -> Peer {
+        Peer {
+            session: Session::new(now),
+            ip,
+            game: None,
+            seat: None,
+            queued: false,
+            paused: false,
+            abandoned: false,
+            refused: false,
+            closed: None,
+            inbox: (Tick(0), 0),
+            accounted: 0,
+        }
+    }
+
+    /// Counts a packet that waits for the tick after `tick`.
+    pub(super) fn count_input(&mut self, tick: Tick) {
+        if self.inbox.0 != tick {
+            self.inbox = (tick, 0);
+        }
+        self.inbox.1 += 1;
+    }
+
+    /// Whether as many packets wait as may.
+    pub(super) fn inbox_is_full(&self, tick: Tick) -> bool {
+        self.inbox.0 == tick && self.inbox.1 >= limits::INBOX_PLAYER as u32
+    }
+}
+
+/// The state that games and routes act on.
+pub(super) struct Core {
+    pub(super) settings: Settings,
+    pub(super) rates: Rates,
+    pub(super) peers: Registry<Peer>,
+    pub(super) realms: Vec<Realm>,
+    pub(super) names: Vec<&'static str>,
+    pub(super) attention: VecDeque<ConnId>,
+    /// Players that are to be closed when the tick is over.
+    doomed: Vec<(ConnId, Code, String)>,
+    pub(super) now: Time,
+    pub(super) tick: Tick,
+    /// The wall time of the tick.
+    pub(super) wall: WallMs,
+    /// When that was.
+    wall_since: Time,
+    pub(super) random: Random,
+    pub(super) secrets: Secrets,
+    pub(super) counters: Counters,
+    pub(super) observer: Option<Observer>,
+    /// Bytes of the budget in use.
+    pub(super) memory: usize,
+    /// Where one flush is put together; shared by all peers.
+    pub(super) scratch: Vec<u8>,
+    /// Where one packet is encoded; shared by all packets.
+    encode: Vec<u8>,
+    /// When a failure was last logged.
+    failed_at: Option<Time>,
+    /// Who hears what is sent, for tests that compare runs.
+    pub(super) tap: Option<Tap>,
+}
+
+/// Told every packet to every recipient, before it is queued.
+pub type Tap = Box<dyn FnMut(Tick, PlayerId, &[u8]) + Send>;
+
+impl Core {
+    pub(super) fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Core {
+        Core {
+            rates: Rates::new(&settings.session),
+            peers: Registry::new(settings.registry.clone()),
+            settings,
+            realms: Vec::new(),
+            names: Vec::new(),
+            attention: VecDeque::new(),
+            doomed: Vec::new(),
+            now: Time::START,
+            tick: Tick(0),
+            wall: WallMs(0),
+            wall_since: Time::START,
+            random: Random::new(random),
+            secrets: Secrets::new(secrets),
+            counters: Counters::default(),
+            observer: None,
+            memory: 0,
+            scratch: Vec::new(),
+            encode: Vec::new(),
+            failed_at: None,
+            tap: None,
+        }
+    }
+
+    pub(super) fn realm(&self, game: GameId) -> &Realm {
+        &self.realms[usize::from(game.0)]
+    }
+
+    pub(super) fn realm_mut(&mut self, game: GameId) -> &mut Realm {
+        &mut self.realms[usize::from(game.0)]
+    }
+
+    /// A tick begins.
+    pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
+        (self.tick, self.now, self.wall, self.wall_since) = (tick, now, wall, now);
+    }
+
+    /// The wall time at `now`, from the last tick's.
+    pub(super) fn wall_at(&self, now: Time) -> WallMs {
+        WallMs(self.wall.0 + now.since(self.wall_since).as_millis() as u64)
+    }
+
+    pub(super) fn observe(&mut self, event: impl FnOnce() -> Event) {
+        if let Some(observer) = &mut self.observer {
+            observer(&event());
+        }
+    }
+
+    /// A player is in the game from here on.
+    pub(super) fn join(&mut self, game: GameId, player: PlayerId, conn: Option<ConnId>, encoding: Encoding) {
+        self.realm_mut(game).join(player, conn, encoding);
+    }
+
+    /// Sends a game's packet.
+    pub(super) fn send<G: Game>(&mut self, game: GameId, to: To<'_>, re: Option<u32>, packet: &G::Out) {
+        let how =
+            How { layer: Kind::Game, re, priority: G::priority(packet), supersedes: G::supersedes(packet) };
+        self.deliver(game, to, how, packet);
+    }
+
+    /// Sends a packet of the engine's to players of a game.
+    pub(super) fn send_packet<P: Serialize>(
+        &mut self,
+        game: GameId,
+        to: To<'_>,
+        layer: Kind,
+        re: Option<u32>,
+        packet: &P,
+    ) {
+        self.deliver(game, to, How { layer, re, priority: Priority::Critical, supersedes: None }, packet);
+    }
+
+    fn deliver<P: Serialize>(&mut self, game: GameId, to: To<'_>, how: How, packet: &P) {
+        let Core {
+            realms, peers, attention, doomed, counters, encode, tap, memory, settings, tick, now, ..
+        } = self;
+        let limit = settings.session.outbox_limit;
+        let mut bodies: [Option<Body>; 2] = [None, None];
+        let mut variant = None;
+        let mut failed = None;
+        let mut recipients = 0;
+        let realm = &realms[usize::from(game.0)];
+        realm.each(to, |member| {
+            let body = &mut bodies[member.encoding as usize];
+            if body.is_none() {
+                encode.clear();
+                match packet::encode(member.encoding, how.layer, how.re, packet, encode) {
+                    Ok(v) => variant = Some(v),
+                    // The game's own fault: a type that its encoding cannot carry.
+                    Err(error) => failed = Some(error),
+                }
+                *body = Some(Body::from(encode.as_slice()));
+            }
+            let Some(body) = body.as_ref().filter(|body| !body.is_empty()) else { return };
+            recipients += 1;
+            if let Some(tap) = tap {
+                tap(*tick, member.player, body);
+            }
+            let Some((conn, peer)) = member.conn.and_then(|conn| Some((conn, peers.get_mut(conn)?))) else {
+                return;
+            };
+            if peer.session.phase() != Phase::Playing {
+                return;
+            }
+            match peer.session.outbox.push(body, how.priority, how.supersedes, limit, *now) {
+                Pushed::Queued => {}
+                Pushed::Dropped => counters.packets_dropped += 1,
+                Pushed::Over => doomed.push((conn, Code::SlowConsumer, SLOW.to_owned())),
+            }
+            peer.accounted += body.len();
+            *memory += body.len();
+            if !peer.queued {
+                peer.queued = true;
+                attention.push_back(conn);
+            }
+        });
+        if let Some(variant) = variant {
+            counters.sent(game, how.layer, variant, recipients);
+        }
+        if let Some(error) = failed {
+            self.fail(format!("a packet cannot be encoded and is not sent: {error}"));
+        }
+    }
+
+    /// Says that something went wrong that is no peer's protocol error: in the log at most once a second, to the
+    /// observer always.
+    pub(super) fn fail(&mut self, message: String) {
+        if self.failed_at.is_none_or(|at| self.now.since(at).as_secs() >= 1) {
+            self.failed_at = Some(self.now);
+            log::error!("{message}");
+        }
+        self.observe(|| Event::Error { message });
+    }
+
+    /// Queues one control packet for one peer, whatever its phase.
+    pub(super) fn tell(&mut self, conn: ConnId, re: Option<u32>, packet: &ServerControl) {
+        let Some(peer) = self.peers.get_mut(conn) else { return };
+        self.encode.clear();
+        let encoded = packet::encode(peer.session.encoding, Kind::Control, re, packet, &mut self.encode);
+        let Ok(variant) = encoded else {
+            debug_assert!(false, "control packets hold nothing that cannot be encoded");
+            return;
+        };
+        let body = Body::from(self.encode.as_slice());
+        let limit = self.settings.session.outbox_limit;
+        if peer.session.outbox.push(&body, Priority::Critical, None, limit, self.now) == Pushed::Over {
+            self.doomed.push((conn, Code::SlowConsumer, SLOW.to_owned()));
+        }
+        self.counters.sent_control(variant);
+        self.call_attention(conn);
+    }
+
+    /// Has a peer flushed.
+    pub(super) fn call_attention(&mut self, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(conn) else { return };
+        if !peer.queued {
+            peer.queued = true;
+            self.attention.push_back(conn);
+        }
+    }
+
+    /// Marks a player for closing when the tick is over.
+    pub(super) fn kick(&mut self, game: GameId, player: PlayerId, code: Code, message: &str) {
+        if let Some(conn) = self.realm(game).member(player).and_then(|member| member.conn) {
+            self.doomed.push((conn, code, message.to_owned()));
+        }
+    }
+
+    /// Whoever is to be closed now that nobody is being iterated over.
+    pub(super) fn take_doomed(&mut self) -> Vec<(ConnId, Code, String)> {
+        std::mem::take(&mut self.doomed)
+    }
+
+    /// Ends a WebSocket in words: `disconnect` with the reason, then the Close frame. Where the code has no close of its
+    /// own the connection stays. What the peer was playing is not touched here.
+    pub(super) fn say_goodbye(
+        &mut self,
+        conn: ConnId,
+        code: Code,
+        message: &str,
+        retry_after_ms: Option<u32>,
+    ) {
+        let Some(peer) = self.peers.get_mut(conn).filter(|peer| peer.session.phase().is_websocket()) else {
+            return;
+        };
+        let Some(close) = code.close_code().and_then(CloseCode::new) else { return };
+        if code == Code::SlowConsumer {
+            peer.session.outbox.drop_unsealed();
+        }
+        let packet = ServerControl::Disconnect { code, message: message.to_owned(), retry_after_ms };
+        self.tell(conn, None, &packet);
+        self.counters.closed(code);
+        self.close_frame(conn, close, code.name());
+    }
+
+    /// Queues the Close frame and stops listening to the peer.
+    pub(super) fn close_frame(&mut self, conn: ConnId, code: CloseCode, reason: &str) {
+        let Some(peer) = self.peers.get_mut(conn) else { return };
+        let session = &mut peer.session;
+        session.websocket.close(Some(code), reason, None, session.outbox.close());
+        session.step(Step::Finish, self.now);
+        self.call_attention(conn);
+    }
+
+    /// Brings the budget up to date with what a peer holds now.
+    pub(super) fn account(&mut self, conn: ConnId) {
+        let Some(peer) = self.peers.get_mut(conn) else { return };
+        let holds = peer.session.memory();
+        self.memory = (self.memory + holds).saturating_sub(peer.accounted);
+        peer.accounted = holds;
+    }
+
+    /// Takes a peer out of the registry and out of the budget.
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Peer> {
+        let peer = self.peers.remove(conn)?;
+        self.memory = self.memory.saturating_sub(peer.accounted);
+        Some(peer)
+    }
+
+    /// Who holds the most of the budget: those who have not said who they are first.
+    pub(super) fn largest(&self) -> Option<ConnId> {
+        let rank = |peer: &Peer| (peer.session.phase() != Phase::Playing, peer.accounted);
+        let alive = self.peers.iter().filter(|(_, peer)| peer.accounted > 0 && !peer.abandoned);
+        alive.max_by_key(|(_, peer)| rank(peer)).map(|(conn, _)| conn)
+    }
+}
+
+const SLOW: &str = "your connection takes less than the game sends";
+
+/// How a packet is encoded and queued.
+#[derive(Clone, Copy, Debug)]
+struct How {
+    layer: Kind,
+    re: Option<u32>,
+    priority: Priority,
+    supersedes: Option<u32>,
+}

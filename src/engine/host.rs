@@ -1,0 +1,147 @@
+//! Holds one game and forgets its type.
+//!
+//! The engine keeps its games as `Box<dyn Hosted>`: a packet is decoded once, behind one virtual call, and waits as
+//! the game's own type until the tick hands it over.
+
+use super::context::Context;
+use super::core::Core;
+use super::game::{Departure, Game, Input};
+use super::record::Record;
+use crate::ids::{ConnId, GameId, PlayerId};
+use crate::limits;
+use crate::packet::{Encoding, Envelope, Unreadable, Variant};
+use serde::{Deserialize, Serialize};
+
+/// A game whose type is forgotten.
+pub(super) trait Hosted: Send {
+    /// Decodes a packet and puts it before the game's next tick. `is_repeated` says whether the same bytes came a
+    /// moment ago; it is asked only about packets that may be duplicates.
+    fn receive(
+        &mut self,
+        from: Sender,
+        envelope: &Envelope<'_>,
+        is_repeated: &mut dyn FnMut() -> bool,
+    ) -> Result<(Taken, Option<Variant>), Unreadable>;
+    /// Puts a player's arrival before the game's next tick.
+    fn join(&mut self, from: Sender, name: String, guest: bool);
+    /// Puts a player's departure before the game's next tick.
+    fn leave(&mut self, from: Sender, departure: Departure);
+    /// Puts the news that a player has caught up before the game's next tick.
+    fn caught_up(&mut self, from: Sender);
+    /// Takes back a recorded input; false where it cannot be read.
+    fn replay(&mut self, input: &[u8]) -> bool;
+    /// Runs the tick.
+    fn tick(&mut self, core: &mut Core, record: Option<&mut Vec<Record>>);
+}
+
+/// Whom an input is about.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Sender {
+    pub(super) player: PlayerId,
+    pub(super) conn: Option<ConnId>,
+    pub(super) encoding: Encoding,
+}
+
+/// What became of a packet that could be read.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Taken {
+    /// It waits for the tick.
+    Queued,
+    /// The same bytes came a moment ago.
+    Duplicate,
+    /// The game's inbox is full.
+    Full,
+}
+
+pub(super) struct Host<G: Game> {
+    id: GameId,
+    game: G,
+    inbox: Vec<Pending<G::In>>,
+}
+
+/// An input on its way to the tick.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Pending<P> {
+    #[serde(skip)]
+    conn: Option<ConnId>,
+    /// Encodings are recorded: what is sent to whom depends on them.
+    postcard: bool,
+    player: PlayerId,
+    id: Option<u32>,
+    input: Input<P>,
+}
+
+impl<G: Game> Host<G> {
+    pub(super) fn new(id: GameId, game: G) -> Host<G> {
+        Host { id, game, inbox: Vec::new() }
+    }
+
+    fn push(&mut self, from: Sender, id: Option<u32>, input: Input<G::In>) {
+        let postcard = from.encoding == Encoding::Postcard;
+        self.inbox.push(Pending { conn: from.conn, postcard, player: from.player, id, input });
+    }
+
+    fn handle(&mut self, ctx: &mut Context<'_, G>, pending: Pending<G::In>) {
+        if let Input::Packet { player, .. } = &pending.input {
+            ctx.begin(*player, pending.id);
+        }
+        let outcome = self.game.handle(ctx, pending.input);
+        ctx.finish(outcome);
+    }
+}
+
+impl<G: Game> Hosted for Host<G> {
+    fn receive(
+        &mut self,
+        from: Sender,
+        envelope: &Envelope<'_>,
+        is_repeated: &mut dyn FnMut() -> bool,
+    ) -> Result<(Taken, Option<Variant>), Unreadable> {
+        let packet: G::In = envelope.game()?;
+        if self.inbox.len() >= limits::INBOX_GAME {
+            return Ok((Taken::Full, None));
+        }
+        if envelope.id.is_none() && !G::is_stream(&packet) && is_repeated() {
+            return Ok((Taken::Duplicate, None));
+        }
+        self.push(from, envelope.id, Input::Packet { player: from.player, packet });
+        Ok((Taken::Queued, envelope.variant::<G::In>()))
+    }
+
+    fn join(&mut self, from: Sender, name: String, guest: bool) {
+        self.push(from, None, Input::Joined { player: from.player, name, guest });
+    }
+
+    fn leave(&mut self, from: Sender, departure: Departure) {
+        self.push(from, None, Input::Left { player: from.player, departure });
+    }
+
+    fn caught_up(&mut self, from: Sender) {
+        self.push(from, None, Input::CaughtUp { player: from.player });
+    }
+
+    fn replay(&mut self, input: &[u8]) -> bool {
+        let Ok(pending) = postcard::from_bytes(input) else { return false };
+        self.inbox.push(pending);
+        true
+    }
+
+    fn tick(&mut self, core: &mut Core, mut record: Option<&mut Vec<Record>>) {
+        let mut inbox = std::mem::take(&mut self.inbox);
+        for pending in inbox.drain(..) {
+            if let Some(log) = &mut record {
+                log.push(Record::input(self.id, &pending));
+            }
+            let encoding = if pending.postcard { Encoding::Postcard } else { Encoding::Json };
+            match pending.input {
+                Input::Joined { player, .. } => core.join(self.id, player, pending.conn, encoding),
+                Input::Left { player, .. } => core.realm_mut(self.id).leave(player),
+                _ => {}
+            }
+            self.handle(&mut Context::new(core, self.id), pending);
+        }
+        // The inbox keeps its memory: a steady tick allocates nothing.
+        self.inbox = inbox;
+        self.game.tick(&mut Context::new(core, self.id));
+    }
+}

@@ -1,0 +1,216 @@
+//! What a WebSocket peer says: frames into packets, packets to the engine or to their game.
+//!
+//! A message passes, in this order: the right kind of frame, the rates, the envelope, the phase (who one is comes
+//! first), then either the engine answers it (control packets) or its game gets it. What is told for each failure is
+//! decided here and nowhere else.
+
+use super::Engine;
+use super::events::Event;
+use super::game::{Departure, Refusal};
+use super::host::{Sender, Taken};
+use crate::ids::ConnId;
+use crate::limits;
+use crate::packet::{self, ClientControl, Code, Encoding, Envelope, Kind, ServerControl, Unreadable};
+use crate::session::{Limited, Phase, Step};
+use crate::time::Time;
+use crate::websocket::{self, CloseCode, Connection, Role};
+
+impl Engine {
+    /// Decodes and acts on what came, until the input is used up or the peer is to be closed.
+    pub(super) fn receive_frames(&mut self, conn: ConnId, mut input: &mut [u8], now: Time) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if !peer.session.phase().is_websocket() {
+            return;
+        }
+        // Taken out, because its events lend from its memory while the session is needed to act on them.
+        let blank = Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH);
+        let mut websocket = std::mem::replace(&mut peer.session.websocket, blank);
+        while let Some(event) = websocket.next(&mut input) {
+            match event {
+                websocket::Event::Text(message) => self.message(conn, Encoding::Json, message, now),
+                websocket::Event::Binary(message) => self.message(conn, Encoding::Postcard, message, now),
+                websocket::Event::Ping(payload) => self.answer_ping(conn, payload, now),
+                websocket::Event::Pong(_) => self.count_control(conn, now),
+                websocket::Event::Close(_) => self.end_websocket(conn, &mut websocket, Departure::Quit, now),
+                websocket::Event::Error(error) => {
+                    log::debug!("{conn}: {error}");
+                    self.end_websocket(conn, &mut websocket, Departure::Lost, now);
+                }
+            }
+            match self.core.peers.get(conn).map(|peer| peer.session.phase()) {
+                Some(Phase::Auth) => {}
+                // Whoever has just been let in may send larger messages from here on.
+                Some(Phase::Playing) => websocket.set_max_message(self.core.settings.session.max_message),
+                _ => break,
+            }
+        }
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            // A Close frame that was queued meanwhile is in the blank one's state: nothing is sent after it either way.
+            peer.session.websocket = websocket;
+        }
+    }
+
+    /// Answers the peer's Close frame, or its mistake, and ends the session.
+    fn end_websocket(&mut self, conn: ConnId, websocket: &mut Connection, departure: Departure, now: Time) {
+        self.leave_game(conn, departure);
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        websocket.answer_close(None, peer.session.outbox.close());
+        peer.session.step(Step::Finish, now);
+    }
+
+    fn answer_ping(&mut self, conn: ConnId, payload: &[u8], now: Time) {
+        self.count_control(conn, now);
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let session = &mut peer.session;
+        // RFC 6455 section 5.5.3: an endpoint that has not yet answered earlier pings "MAY elect to send a Pong frame
+        // for only the most recently processed Ping frame"; a peer that does not read gets no more of them queued.
+        if session.phase().is_websocket() && session.outbox.control().len() < limits::CONTROL_BYTES {
+            session.websocket.pong(payload, None, session.outbox.control());
+        }
+    }
+
+    fn count_control(&mut self, conn: ConnId, now: Time) {
+        let rates = self.core.rates;
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if let Err(Limited { retry_after_ms, last: true }) = peer.session.take_control(&rates, now) {
+            self.close(conn, Code::RateLimited, "too many control frames", Some(retry_after_ms), now);
+        }
+    }
+
+    fn message(&mut self, conn: ConnId, sent_as: Encoding, message: &[u8], now: Time) {
+        let rates = self.core.rates;
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if peer.session.encoding != sent_as {
+            // RFC 6455 section 7.4.1: 1003, "a type of data it cannot accept".
+            self.leave_game(conn, Departure::Lost);
+            return self.core.close_frame(
+                conn,
+                CloseCode::UNSUPPORTED,
+                "wrong kind of frame for the subprotocol",
+            );
+        }
+        let phase = peer.session.phase();
+        let limited = peer.session.take_message(message.len(), &rates, now);
+        let envelope = match packet::open(sent_as, message) {
+            Ok(envelope) => envelope,
+            Err(_) if limited.is_err() => return self.limit(conn, None, limited, now),
+            Err(unreadable) => return self.unreadable(conn, unreadable, now),
+        };
+        if limited.is_err() {
+            return self.limit(conn, envelope.id, limited, now);
+        }
+        match (phase, envelope.kind) {
+            (_, Kind::Control) => self.control_packet(conn, &envelope, message, now),
+            (Phase::Playing, Kind::Game) => self.game_packet(conn, &envelope, message, now),
+            (_, Kind::Game) => self.refuse_unauthenticated(conn, envelope.id, now),
+        }
+    }
+
+    fn refuse_unauthenticated(&mut self, conn: ConnId, id: Option<u32>, now: Time) {
+        let refusal = Refusal::new(Code::Unauthenticated, "send auth_request first");
+        self.refuse(conn, id, refusal, now);
+    }
+
+    fn control_packet(&mut self, conn: ConnId, envelope: &Envelope<'_>, message: &[u8], now: Time) {
+        self.core.counters.received(None, envelope.variant::<ClientControl>());
+        let packet = match envelope.control() {
+            Ok(packet) => packet,
+            Err(unreadable) => return self.unreadable(conn, unreadable, now),
+        };
+        let id = envelope.id;
+        let window = self.core.settings.session.duplicate_window;
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let playing = peer.session.phase() == Phase::Playing;
+        if playing && id.is_none() && peer.session.is_repeated(message, window, now) {
+            self.core.counters.duplicates += 1;
+            return;
+        }
+        match packet {
+            ClientControl::AuthRequest(_) if playing => {
+                let message = "this connection is authenticated already".to_owned();
+                self.tell_error(conn, id, Code::Conflict, message, None);
+            }
+            ClientControl::AuthRequest(request) => self.authenticate(conn, id, request, now),
+            ClientControl::Ping { time } if playing => {
+                let server_time = self.core.wall_at(now).0;
+                let pong = ServerControl::Pong { time, server_time, tick: self.core.tick.0 };
+                self.core.tell(conn, id, &pong);
+            }
+            ClientControl::Disconnect { .. } => self.leave(conn, id, now),
+            _ => self.refuse_unauthenticated(conn, id, now),
+        }
+    }
+
+    /// The client says goodbye: its player is gone at once, and the connection closes with 1000.
+    fn leave(&mut self, conn: ConnId, id: Option<u32>, now: Time) {
+        self.core.now = now;
+        if id.is_some() {
+            self.core.tell(conn, id, &ServerControl::Ok);
+        }
+        self.leave_game(conn, Departure::Quit);
+        self.core.close_frame(conn, CloseCode::NORMAL, "");
+    }
+
+    fn game_packet(&mut self, conn: ConnId, envelope: &Envelope<'_>, message: &[u8], now: Time) {
+        let tick = self.core.tick;
+        let window = self.core.settings.session.duplicate_window;
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
+        let from = Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
+        let host = &mut self.hosts[usize::from(game.0)];
+        if peer.inbox_is_full(tick) {
+            let wait = self.core.settings.tick_rate.interval().as_millis() as u32;
+            let message = "too many packets wait for the next tick".to_owned();
+            return self.tell_error(conn, envelope.id, Code::RateLimited, message, Some(wait));
+        }
+        let session = &mut peer.session;
+        match host.receive(from, envelope, &mut || session.is_repeated(message, window, now)) {
+            Ok((Taken::Queued, variant)) => {
+                peer.count_input(tick);
+                self.core.counters.received(Some(game), variant);
+                self.core.observe(|| Event::MessageReceived { player: from.player, bytes: message.len() });
+            }
+            Ok((Taken::Duplicate, _)) => self.core.counters.duplicates += 1,
+            Ok((Taken::Full, _)) => {
+                let wait = self.core.settings.tick_rate.interval().as_millis() as u32;
+                let message = "the server is busy".to_owned();
+                self.tell_error(conn, envelope.id, Code::Busy, message, Some(wait));
+            }
+            Err(unreadable) => self.unreadable(conn, unreadable, now),
+        }
+    }
+
+    /// A packet that could not be read: its sender is told what is wrong with it, and closed after too many that were no
+    /// packets at all.
+    fn unreadable(&mut self, conn: ConnId, unreadable: Unreadable, now: Time) {
+        let malformed = unreadable.code == Code::Malformed;
+        self.core.counters.refused(unreadable.code);
+        self.core.tell(conn, unreadable.id, &ServerControl::from(unreadable));
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if malformed && peer.session.count_malformed() {
+            self.close(conn, Code::Malformed, "too many messages that are no packets", None, now);
+        }
+    }
+
+    /// A packet that came too soon: dropped and told so, and after too many in a row the connection is closed.
+    fn limit(&mut self, conn: ConnId, id: Option<u32>, limited: Result<(), Limited>, now: Time) {
+        let Err(Limited { retry_after_ms, last }) = limited else { return };
+        self.core.counters.refused(Code::RateLimited);
+        let message = "more messages than message_rate allows".to_owned();
+        self.tell_error(conn, id, Code::RateLimited, message, Some(retry_after_ms));
+        if last {
+            self.close(conn, Code::RateLimited, "too many messages", Some(retry_after_ms), now);
+        }
+    }
+
+    fn tell_error(
+        &mut self,
+        conn: ConnId,
+        id: Option<u32>,
+        code: Code,
+        message: String,
+        retry_after_ms: Option<u32>,
+    ) {
+        self.core.tell(conn, id, &ServerControl::Error { code, message, retry_after_ms });
+    }
+}

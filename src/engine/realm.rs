@@ -1,0 +1,220 @@
+//! One game's people: who is in it, under which name, where, and on which connection.
+//!
+//! Members change only in a tick, as the game is told of them, so that what a game sees and whom its packets reach
+//! follow from the log of inputs alone. Names and places at the table are reserved earlier, when somebody is let in.
+
+use super::game::{Grid, To};
+use super::regions::{Place, Regions};
+use crate::ids::{ConnId, PlayerId, RegionId};
+use crate::packet::Encoding;
+use slab::Slab;
+use std::collections::HashMap;
+
+/// One game's people.
+#[derive(Debug, Default)]
+pub(crate) struct Realm {
+    members: Slab<Member>,
+    by_player: HashMap<PlayerId, u32>,
+    regions: Regions,
+    names: HashMap<String, NameUse>,
+    /// Sessions that were given an instance id so far.
+    instances: u64,
+}
+
+/// Somebody in a game.
+#[derive(Clone, Debug)]
+pub(crate) struct Member {
+    pub(crate) player: PlayerId,
+    /// `None` in a replay, where nobody listens.
+    pub(crate) conn: Option<ConnId>,
+    pub(crate) encoding: Encoding,
+    place: Option<Place>,
+}
+
+/// Who goes by one name, without regard to case.
+#[derive(Debug, Default)]
+struct NameUse {
+    /// Whether somebody has the name without a number.
+    plain: bool,
+    /// How many present players' names begin with it.
+    live: u32,
+    /// The last number appended.
+    last: u32,
+}
+
+impl Realm {
+    /// Nobody yet, on these grids.
+    pub(crate) fn new(grids: &[Grid]) -> Result<Realm, String> {
+        Ok(Realm { regions: Regions::new(grids)?, ..Realm::default() })
+    }
+
+    /// The number of the next instance, from 1.
+    pub(crate) fn next_instance(&mut self) -> u64 {
+        self.instances += 1;
+        self.instances
+    }
+
+    /// How many members there are.
+    pub(crate) fn len(&self) -> usize {
+        self.members.len()
+    }
+
+    /// Reserves `wanted`, or the first of `wanted#2`, `wanted#3`... that nobody present has; `#` stands in no name that
+    /// one can ask for.
+    pub(crate) fn reserve_name(&mut self, wanted: &str) -> String {
+        let name_use = self.names.entry(wanted.to_lowercase()).or_default();
+        name_use.live += 1;
+        if !name_use.plain {
+            name_use.plain = true;
+            return wanted.to_owned();
+        }
+        name_use.last = name_use.last.max(1) + 1;
+        format!("{wanted}#{}", name_use.last)
+    }
+
+    /// Gives a reserved name back.
+    pub(crate) fn release_name(&mut self, name: &str) {
+        let (base, plain) = match name.split_once('#') {
+            Some((base, _)) => (base.to_lowercase(), false),
+            None => (name.to_lowercase(), true),
+        };
+        let Some(name_use) = self.names.get_mut(&base) else { return };
+        name_use.plain &= !plain;
+        name_use.live = name_use.live.saturating_sub(1);
+        if name_use.live == 0 {
+            self.names.remove(&base);
+        }
+    }
+
+    /// Adds a member that stands nowhere yet.
+    pub(crate) fn join(&mut self, player: PlayerId, conn: Option<ConnId>, encoding: Encoding) {
+        let key = self.members.insert(Member { player, conn, encoding, place: None });
+        let before = self.by_player.insert(player, key as u32);
+        debug_assert!(before.is_none(), "a player joins once");
+    }
+
+    /// Takes a member out, and out of its region.
+    pub(crate) fn leave(&mut self, player: PlayerId) {
+        self.leave_region(player);
+        if let Some(key) = self.by_player.remove(&player) {
+            self.members.remove(key as usize);
+        }
+    }
+
+    /// Moves a member to a region. False where either does not exist; then nothing changes.
+    pub(crate) fn enter(&mut self, player: PlayerId, region: RegionId) -> bool {
+        let Some(&key) = self.by_player.get(&player) else { return false };
+        if self.members[key as usize].place.is_some_and(|place| place.region == region) {
+            return true;
+        }
+        let Some(place) = self.regions.enter(region, key) else { return false };
+        self.leave_region(player);
+        self.members[key as usize].place = Some(place);
+        true
+    }
+
+    /// Takes a member out of its region.
+    pub(crate) fn leave_region(&mut self, player: PlayerId) {
+        let Some(&key) = self.by_player.get(&player) else { return };
+        let Some(place) = self.members[key as usize].place.take() else { return };
+        if let Some((moved, place)) = self.regions.leave(place) {
+            self.members[moved as usize].place = Some(place);
+        }
+    }
+
+    /// A member by its player's id.
+    pub(crate) fn member(&self, player: PlayerId) -> Option<&Member> {
+        self.by_player.get(&player).map(|&key| &self.members[key as usize])
+    }
+
+    /// Where a member stands.
+    pub(crate) fn region_of(&self, player: PlayerId) -> Option<RegionId> {
+        self.member(player)?.place.map(|place| place.region)
+    }
+
+    /// The members of one region.
+    pub(crate) fn in_region(&self, region: RegionId) -> impl Iterator<Item = &Member> {
+        self.regions.members(region).iter().map(|&key| &self.members[key as usize])
+    }
+
+    /// Calls `f` for everybody of an audience, always in the same order.
+    pub(crate) fn each(&self, to: To<'_>, mut f: impl FnMut(&Member)) {
+        match to {
+            To::Player(player) => self.member(player).into_iter().for_each(f),
+            To::Players(players) => players.iter().filter_map(|&p| self.member(p)).for_each(f),
+            To::Region(region) => self.in_region(region).for_each(f),
+            To::Around(region) => {
+                for near in self.regions.around(region) {
+                    self.in_region(near).for_each(&mut f);
+                }
+            }
+            To::Everyone => self.members.iter().for_each(|(_, member)| f(member)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WHO: [PlayerId; 3] = [PlayerId(1), PlayerId(2), PlayerId(3)];
+
+    fn realm() -> Realm {
+        let mut realm = Realm::new(&[Grid { columns: 4, rows: 1 }]).expect("a small grid");
+        for player in WHO {
+            realm.join(player, None, Encoding::Json);
+        }
+        realm
+    }
+
+    fn audience(realm: &Realm, to: To<'_>) -> Vec<u32> {
+        let mut heard = Vec::new();
+        realm.each(to, |member| heard.push(member.player.0));
+        heard
+    }
+
+    #[test]
+    fn audiences() {
+        let mut r = realm();
+        assert!(r.enter(WHO[0], RegionId(0)) && r.enter(WHO[1], RegionId(1)) && r.enter(WHO[2], RegionId(3)));
+        assert_eq!(audience(&r, To::Region(RegionId(1))), [2]);
+        assert_eq!(audience(&r, To::Around(RegionId(1))), [1, 2]);
+        assert_eq!(audience(&r, To::Around(RegionId(2))), [2, 3]);
+        assert_eq!(audience(&r, To::Everyone), [1, 2, 3]);
+        assert_eq!(audience(&r, To::Players(&[WHO[2], PlayerId(9), WHO[0]])), [3, 1]);
+        assert_eq!(audience(&r, To::Player(PlayerId(9))), [0u32; 0]);
+    }
+
+    #[test]
+    fn membership_follows_moves_and_departures() {
+        let mut r = realm();
+        for player in WHO {
+            r.enter(player, RegionId(2));
+        }
+        r.enter(WHO[0], RegionId(3));
+        r.leave(WHO[1]);
+        assert_eq!(audience(&r, To::Region(RegionId(2))), [3]);
+        assert_eq!(r.region_of(WHO[0]), Some(RegionId(3)));
+        assert_eq!(r.region_of(WHO[1]), None);
+        assert!(!r.enter(WHO[0], RegionId(99)), "no such region");
+        assert_eq!(r.region_of(WHO[0]), Some(RegionId(3)), "and nothing changed");
+        assert!(!r.enter(WHO[1], RegionId(0)), "gone");
+        assert_eq!(r.len(), 2);
+    }
+
+    #[test]
+    fn names_are_unique_among_those_present() {
+        let mut r = realm();
+        assert_eq!(r.reserve_name("Ann"), "Ann");
+        assert_eq!(r.reserve_name("ann"), "ann#2");
+        assert_eq!(r.reserve_name("ANN"), "ANN#3");
+        r.release_name("ann#2");
+        assert_eq!(r.reserve_name("Ann"), "Ann#4", "a number is not used again while the name is");
+        r.release_name("Ann");
+        assert_eq!(r.reserve_name("ann"), "ann");
+        for name in ["ann", "ANN#3", "Ann#4"] {
+            r.release_name(name);
+        }
+        assert!(r.names.is_empty());
+    }
+}

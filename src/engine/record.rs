@@ -1,0 +1,36 @@
+//! The log of a run: every tick and every input, as they came. Fed to a fresh engine with the same seed and games it
+//! gives the same packets to the same players.
+
+use super::host::Pending;
+use crate::ids::GameId;
+use crate::time::{Tick, WallMs};
+use serde::{Deserialize, Serialize};
+
+/// One line of the log. Inputs of a tick stand behind the line of that tick.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Record {
+    /// A tick began.
+    Tick {
+        /// Its number.
+        tick: Tick,
+        /// The wall time that the games were told.
+        wall: WallMs,
+    },
+    /// A game was handed an input.
+    Input {
+        /// Which game, in the order in which they were added.
+        game: u16,
+        /// The input in postcard, as this version of the game writes it.
+        input: Vec<u8>,
+    },
+}
+
+impl Record {
+    pub(super) fn input<P: Serialize>(game: GameId, pending: &Pending<P>) -> Record {
+        // Packets came out of a decoder, so that they can be written; one that cannot (a map with odd keys in
+        // somebody's own type) is logged empty, and the replay says where it stopped.
+        let input = postcard::to_allocvec(pending).unwrap_or_default();
+        Record::Input { game: game.0, input }
+    }
+}

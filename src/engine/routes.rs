@@ -1,0 +1,303 @@
+//! What is answered over HTTP: the engine's own routes, the pages, and the way into a WebSocket.
+//!
+//! Before anything else a request passes the checks of the contract, in its order: draining, banned, and on the way
+//! into a WebSocket connecting too fast, too many from the address, too many connections. All that is known before the
+//! upgrade is an HTTP answer.
+
+use super::Engine;
+use super::auth::PROTOCOL_VERSION;
+use super::events::Event;
+use super::game::Refusal;
+use super::status::VERSION;
+use crate::http::{self, CONTINUE, Exchange, Method, Request, Response, cors, forwarded};
+use crate::ids::{ConnId, GameId};
+use crate::limits;
+use crate::outgoing::Outgoing;
+use crate::packet::{Code, Encoding, ServerControl, Versions};
+use crate::registry::Refused;
+use crate::session::{Phase, Step};
+use crate::time::Time;
+use crate::websocket::handshake::{HandshakeError, Offer, is_upgrade};
+use std::net::IpAddr;
+
+/// The methods of what can only be read.
+const READ_ONLY: [Method; 2] = [Method::Get, Method::Head];
+
+/// What becomes of a request.
+enum Outcome {
+    Answer(Response),
+    Upgraded,
+}
+
+impl Engine {
+    /// Answers requests until the input is used up or becomes WebSocket frames. Returns how much of it was used.
+    pub(super) fn receive_http(
+        &mut self,
+        conn: ConnId,
+        input: &[u8],
+        out: &mut impl Outgoing,
+        now: Time,
+    ) -> usize {
+        let mut rest = input;
+        while let Some(event) = self.next_http(conn, &mut rest, now) {
+            match event {
+                http::Event::Continue => self.answer_bytes(conn, CONTINUE),
+                http::Event::Error(error) => {
+                    self.answer(conn, Exchange::last(self.core.wall_at(now)), &error_of(error), now);
+                }
+                http::Event::Request(request) => self.request(conn, &request, now),
+            }
+            // Pipelined answers go out as they are made; a peer that does not take them gets no more.
+            if self.waiting(conn) > limits::CONTROL_BYTES / 2 {
+                self.flush(conn, out, now);
+                if self.waiting(conn) > limits::CONTROL_BYTES {
+                    self.finish_http(conn, now);
+                }
+            }
+        }
+        match self.core.peers.get(conn).map(|peer| peer.session.phase()) {
+            Some(Phase::Auth) => input.len() - rest.len(),
+            _ => input.len(),
+        }
+    }
+
+    /// The next thing that a peer in [`Phase::Http`] says; keeps the deadline of what it waits for.
+    fn next_http(&mut self, conn: ConnId, rest: &mut &[u8], now: Time) -> Option<http::Event> {
+        let session = &mut self.core.peers.get_mut(conn)?.session;
+        if session.phase() != Phase::Http {
+            return None;
+        }
+        let before = session.http().phase();
+        let event = session.http().next(rest);
+        if session.http().phase() != before {
+            session.request_moved_on(now);
+        }
+        event
+    }
+
+    fn request(&mut self, conn: ConnId, request: &Request, now: Time) {
+        self.core.counters.http_requests += 1;
+        let exchange = Exchange::of(request, self.core.wall_at(now));
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            peer.session.request_answered(now);
+        }
+        match self.route(conn, request, now) {
+            Outcome::Upgraded => {}
+            Outcome::Answer(response) => self.answer(conn, exchange, &response, now),
+        }
+    }
+
+    fn route(&mut self, conn: ConnId, request: &Request, now: Time) -> Outcome {
+        let ip = match self.client_address(conn, request, now) {
+            Ok(ip) => ip,
+            Err(response) => return Outcome::Answer(response),
+        };
+        if let Some(&(_, game)) = self.paths.iter().find(|(path, _)| *path == request.path) {
+            return match self.upgrade(conn, game, ip, request, now) {
+                Ok(()) => Outcome::Upgraded,
+                Err(response) => Outcome::Answer(response),
+            };
+        }
+        if let Some(page) = self.pages.iter().find(|page| page.path() == request.path) {
+            return Outcome::Answer(page.respond(request));
+        }
+        Outcome::Answer(self.own_route(request, now))
+    }
+
+    /// Whose request it is, where it may be answered at all.
+    fn client_address(&mut self, conn: ConnId, request: &Request, now: Time) -> Result<IpAddr, Response> {
+        let Some(peer) = self.core.peers.get(conn) else { return Err(Response::new(500)) };
+        let trusted = &self.core.settings.trusted_proxies;
+        let forwarded = request.headers_named("x-forwarded-for");
+        let ip = forwarded::client_address(peer.ip, trusted, forwarded).map_err(error_of)?;
+        if self.draining {
+            return Err(self.refusal_response(&refusal(Code::Shutdown)));
+        }
+        match self.core.peers.admit_request(ip, now) {
+            Ok(()) => Ok(ip),
+            Err(why) => Err(self.refusal_response(&refusal_of(why))),
+        }
+    }
+
+    fn own_route(&self, request: &Request, now: Time) -> Response {
+        let api = request.path.starts_with("/api/");
+        if api && cors::is_preflight(request) {
+            return self.origins.preflight(request, &READ_ONLY);
+        }
+        let response = match request.path.as_str() {
+            "/api/status" | "/healthz" | "/metrics" if !READ_ONLY.contains(&request.method) => {
+                Response::method_not_allowed(&READ_ONLY)
+            }
+            "/api/status" => self.status(now),
+            "/healthz" => self.health(),
+            "/metrics" => self.metrics(now),
+            _ => Response::error(404, Code::NotFound.name(), "there is nothing at this path"),
+        };
+        if api { self.origins.share(request, response) } else { response }
+    }
+
+    // --------------------------------------------------------------------------------------------------- upgrading
+
+    /// Turns the connection into a WebSocket of `game`, or says why not.
+    fn upgrade(
+        &mut self,
+        conn: ConnId,
+        game: GameId,
+        ip: IpAddr,
+        request: &Request,
+        now: Time,
+    ) -> Result<(), Response> {
+        self.count_client(conn, ip, now)?;
+        if self.origins.judge(request) == cors::Verdict::Refused {
+            return Err(self.refusal_response(&Refusal::new(Code::Forbidden, "this origin is not allowed")));
+        }
+        let offer = read_offer(request)?;
+        let (encoding, subprotocol) = choose_encoding(offer.subprotocols())?;
+        let Some(peer) = self.core.peers.get_mut(conn) else { return Err(Response::new(500)) };
+        offer.accept(subprotocol, peer.session.outbox.control());
+        peer.session.encoding = encoding;
+        peer.session.step(Step::Upgraded, now);
+        peer.game = Some(game);
+        peer.ip = ip;
+        let name = self.core.names[usize::from(game.0)];
+        let instance = format!("{name}-{}", self.core.realm_mut(game).next_instance());
+        self.core.observe(|| Event::ClientConnected { conn, address: ip, instance: instance.clone() });
+        let settings = &self.core.settings;
+        let ms = |d: std::time::Duration| u32::try_from(d.as_millis()).unwrap_or(u32::MAX);
+        let connected = ServerControl::Connected {
+            instance,
+            server: format!("evertick/{VERSION}"),
+            protocol: Versions { min: PROTOCOL_VERSION, max: PROTOCOL_VERSION },
+            tick_rate: settings.tick_rate.hz(),
+            heartbeat_interval_ms: ms(settings.session.heartbeat_interval),
+            timeout_ms: ms(settings.session.timeout),
+        };
+        self.core.tell(conn, None, &connected);
+        Ok(())
+    }
+
+    /// Counts a client that came through a trusted proxy for its own address, where it may come in at all. Who came
+    /// directly is counted since it was accepted.
+    fn count_client(&mut self, conn: ConnId, ip: IpAddr, now: Time) -> Result<(), Response> {
+        if self.core.peers.counted(conn).is_some() {
+            return Ok(());
+        }
+        match self.core.peers.admit(ip, true, now) {
+            Ok(address) => {
+                self.core.peers.count(conn, Some(address));
+                Ok(())
+            }
+            Err(why) => Err(self.refusal_response(&refusal_of(why))),
+        }
+    }
+
+    /// The answer to a refusal, which is counted.
+    fn refusal_response(&mut self, refusal: &Refusal) -> Response {
+        self.core.counters.refused(refusal.code);
+        response_of(refusal)
+    }
+
+    // --------------------------------------------------------------------------------------------------- answering
+
+    fn answer(&mut self, conn: ConnId, exchange: Exchange, response: &Response, now: Time) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let exchange = if self.draining { exchange.closing() } else { exchange };
+        response.write(exchange, peer.session.outbox.control());
+        if !exchange.keep_alive {
+            self.finish_http(conn, now);
+        }
+    }
+
+    fn answer_bytes(&mut self, conn: ConnId, bytes: &[u8]) {
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            peer.session.outbox.control().extend_from_slice(bytes);
+        }
+    }
+
+    fn finish_http(&mut self, conn: ConnId, now: Time) {
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            peer.session.step(Step::Finish, now);
+        }
+    }
+
+    fn waiting(&self, conn: ConnId) -> usize {
+        self.core.peers.get(conn).map_or(0, |peer| peer.session.outbox.waiting())
+    }
+}
+
+fn read_offer(request: &Request) -> Result<Offer<'_>, Response> {
+    if request.method == Method::Get && !is_upgrade(request.headers()) {
+        return Err(handshake_response(426, "this is a WebSocket endpoint; ask for an upgrade")
+            .header("Upgrade", "websocket")
+            .header("Connection", "Upgrade"));
+    }
+    Offer::read(request.method.name(), request.version_1_1, request.headers()).map_err(
+        |error: HandshakeError| {
+            let answer = handshake_response(error.status(), error.to_string());
+            error.headers().iter().fold(answer, |answer, (name, value)| answer.header(name, *value))
+        },
+    )
+}
+
+fn handshake_response(status: u16, message: impl Into<std::borrow::Cow<'static, str>>) -> Response {
+    let code = match status {
+        405 => "method_not_allowed",
+        426 => "upgrade_required",
+        _ => Code::Malformed.name(),
+    };
+    Response::error(status, code, message)
+}
+
+/// The first offered subprotocol that this server speaks; JSON where none was offered.
+fn choose_encoding<'o>(offered: &[&'o str]) -> Result<(Encoding, Option<&'o str>), Response> {
+    let known = offered.iter().find_map(|name| Some((Encoding::from_subprotocol(name)?, Some(*name))));
+    match known {
+        Some(chosen) => Ok(chosen),
+        None if offered.is_empty() => Ok((Encoding::Json, None)),
+        None => {
+            let ours = Encoding::ALL.map(Encoding::subprotocol).join(", ");
+            Err(Response::error(400, Code::Invalid.name(), format!("this server speaks {ours}")))
+        }
+    }
+}
+
+/// The refusal of an address, in the contract's words.
+pub(super) fn refusal_of(why: Refused) -> Refusal {
+    match why {
+        Refused::Banned(left) => {
+            let refusal = refusal(Code::Banned);
+            left.map_or(refusal.clone(), |ms| refusal.retry_after(u32::try_from(ms).unwrap_or(u32::MAX)))
+        }
+        Refused::TooFast(ms) => refusal(Code::ConnectingTooFast).retry_after(ms),
+        Refused::TooManyHere => refusal(Code::TooManyConnections),
+        Refused::Full => refusal(Code::Busy).retry_after(BUSY_MS),
+    }
+}
+
+/// After how long somebody who found no room may try again, milliseconds.
+const BUSY_MS: u32 = 5000;
+
+/// A refusal for a reason that needs no further words.
+pub(super) fn refusal(code: Code) -> Refusal {
+    let message = match code {
+        Code::Banned => "this address is banned",
+        Code::ConnectingTooFast => "too many new connections from this address",
+        Code::TooManyConnections => "too many open connections from this address",
+        Code::Busy => "the server has as many connections as it takes",
+        Code::Shutdown => "the server is stopping",
+        _ => "refused",
+    };
+    Refusal::new(code, message)
+}
+
+/// The HTTP answer to a refusal.
+pub(super) fn response_of(refusal: &Refusal) -> Response {
+    let status = refusal.code.http_status().unwrap_or(400);
+    let response = Response::error(status, refusal.code.name(), refusal.message.clone());
+    refusal.retry_after_ms.map_or(response.clone(), |ms| response.retry_after_ms(ms))
+}
+
+/// The HTTP answer to a request that broke the protocol or a limit.
+pub(super) fn error_of(error: http::Error) -> Response {
+    Response::from(error)
+}

@@ -1,0 +1,75 @@
+//! What is due: deadlines without a timer heap.
+//!
+//! Every tick looks at a slice of the peers, so that all of them are seen [`PASSES_PER_SECOND`] times a second; a
+//! deadline is kept to within one pass.
+
+use super::Engine;
+use super::game::Refusal;
+use super::routes;
+use crate::http;
+use crate::ids::ConnId;
+use crate::packet::Code;
+use crate::session::{Due, Step};
+use crate::time::Time;
+
+/// How often a second everybody is looked at.
+const PASSES_PER_SECOND: u32 = 4;
+
+impl Engine {
+    /// Looks at the next slice of peers.
+    pub(super) fn sweep(&mut self, now: Time) {
+        let slots = self.core.peers.slots();
+        let ticks_per_pass = (self.core.settings.tick_rate.hz() / PASSES_PER_SECOND).max(1);
+        for _ in 0..slots.div_ceil(ticks_per_pass) {
+            let slot = self.sweep_from;
+            self.sweep_from = if slot + 1 >= slots { 0 } else { slot + 1 };
+            let settings = &self.core.settings.session;
+            let Some((conn, peer)) = self.core.peers.at_mut(slot) else { continue };
+            if let Some(due) = peer.session.due(settings, now) {
+                self.act_on(conn, due, now);
+            }
+        }
+    }
+
+    fn act_on(&mut self, conn: ConnId, due: Due, now: Time) {
+        match due {
+            Due::HeadTimeout => self.end_http(conn, Some(http::Error::Timeout), now),
+            Due::HttpIdle => self.end_http(conn, None, now),
+            Due::AuthTimeout => {
+                let refusal = Refusal::new(Code::AuthTimeout, "auth_request did not come in time");
+                self.refuse(conn, None, refusal, now);
+            }
+            Due::IdleTimeout => self.close(conn, Code::IdleTimeout, "nothing came for too long", None, now),
+            Due::Slow => {
+                self.close(
+                    conn,
+                    Code::SlowConsumer,
+                    "your connection takes less than the game sends",
+                    None,
+                    now,
+                );
+            }
+            Due::Ping => self.heartbeat(conn),
+            Due::Abandon => self.abandon(conn),
+        }
+    }
+
+    /// Ends a connection that speaks HTTP, with a last answer where there is an error to tell.
+    fn end_http(&mut self, conn: ConnId, error: Option<http::Error>, now: Time) {
+        let exchange = http::Exchange::last(self.core.wall_at(now));
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if let Some(error) = error {
+            routes::error_of(error).write(exchange, peer.session.outbox.control());
+        }
+        peer.session.step(Step::Finish, now);
+        self.core.call_attention(conn);
+    }
+
+    /// Asks a quiet peer whether it is there. RFC 6455 section 5.5.2: a Ping may serve as a keepalive.
+    fn heartbeat(&mut self, conn: ConnId) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let session = &mut peer.session;
+        session.websocket.ping(&[], None, session.outbox.control());
+        self.core.call_attention(conn);
+    }
+}

@@ -1,0 +1,23 @@
+//! What an embedder may set about sockets.
+
+use crate::limits;
+
+/// The settings of an [`EventLoop`](super::EventLoop).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Settings {
+    /// Length of the kernel's queue of connections that are established but not yet accepted; the system may cut it
+    /// to its own bound. Default [`limits::ACCEPT_BACKLOG`].
+    pub backlog: i32,
+    /// Bytes not yet sent that the kernel may hold for one socket before it says that the socket is full
+    /// (`TCP_NOTSENT_LOWAT`, Linux and Android). Low: what a slow peer gets is fresh, and its backlog is visible to
+    /// the service instead of aging in the kernel. `None`: as much as the kernel's send buffer takes, which is best
+    /// for bulk. Default [`limits::NOTSENT_LOWAT`].
+    pub notsent_lowat: Option<u32>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { backlog: limits::ACCEPT_BACKLOG, notsent_lowat: Some(limits::NOTSENT_LOWAT) }
+    }
+}

@@ -1,0 +1,488 @@
+//! What waits for one peer, and how it becomes bytes.
+//!
+//! Packets wait as handles on bodies that were encoded once for everybody. A batch is **sealed** (its `seq`, `tick`,
+//! `time` and header are fixed) only when it is first written, so that as long as a peer cannot take more, newer
+//! positions may still replace older ones. Once sealed it never changes: what the socket did not take stands in
+//! `unsent`, byte for byte.
+//!
+//! Control frames and HTTP answers go before the next batch, never into the middle of one; the Close frame goes
+//! last. One flush is one write, as long as the socket takes it.
+//!
+//! Invariant: `bytes` is the sum of the queued bodies' lengths, and `connection` never exceeds the number of queued
+//! packets; both are checked after each change in debug builds.
+
+use crate::limits;
+use crate::outgoing::Outgoing;
+use crate::packet::{self, BatchHead, Body, Encoding, Priority};
+use crate::time::{Tick, Time, WallMs};
+use crate::websocket::{Header, OpCode};
+use std::collections::VecDeque;
+
+/// Packets and control bytes on their way to one peer.
+#[derive(Debug, Default)]
+pub struct Outbox {
+    queue: VecDeque<Queued>,
+    bytes: usize,
+    /// How many packets at the front belong to the connection: their batch has `seq` 0.
+    connection: usize,
+    /// Whether packets that come now are the player's and their batches are numbered.
+    sequenced: bool,
+    /// Number of the last numbered batch that was sealed.
+    seq: u64,
+    /// Whole frames, or HTTP, to be written before the next batch.
+    control: Vec<u8>,
+    /// What was serialized and not taken by the socket.
+    unsent: Vec<u8>,
+    /// The Close frame, to be written when nothing else is left.
+    close: Vec<u8>,
+    /// Whether a packet of low priority was dropped or replaced since the peer last had caught up.
+    lagging: bool,
+    over_soft_limit_since: Option<Time>,
+}
+
+#[derive(Debug)]
+struct Queued {
+    body: Body,
+    priority: Priority,
+    /// [`NEVER`] or the key under which a newer one takes its place.
+    supersedes: u32,
+}
+
+/// The key of packets that nothing takes the place of.
+const NEVER: u32 = u32::MAX;
+
+/// What became of a packet that was pushed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pushed {
+    /// It waits.
+    Queued,
+    /// It is of low priority and the peer is slow: it was dropped, or an older one for it.
+    Dropped,
+    /// It waits, but the hard limit is passed: the peer is to be closed.
+    Over,
+}
+
+/// When and for whom a batch is sealed.
+#[derive(Clone, Copy, Debug)]
+pub struct Stamp {
+    /// The newest tick.
+    pub tick: Tick,
+    /// The time told to the client.
+    pub time: WallMs,
+    /// How the peer reads packets.
+    pub encoding: Encoding,
+}
+
+/// What a flush did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flushed {
+    /// Whether nothing is left.
+    pub drained: bool,
+    /// Bytes that the socket took.
+    pub bytes: usize,
+    /// Batches sealed.
+    pub batches: u32,
+    /// Whether a peer that had been lagging has caught up with this flush.
+    pub caught_up: bool,
+}
+
+impl Outbox {
+    /// Queues one packet. `limit` is the hard limit in bytes; from half of it on packets of low priority are dropped.
+    pub fn push(
+        &mut self,
+        body: &Body,
+        priority: Priority,
+        supersedes: Option<u32>,
+        limit: usize,
+        now: Time,
+    ) -> Pushed {
+        let supersedes = supersedes.unwrap_or(NEVER);
+        let mut outcome = Pushed::Queued;
+        if priority == Priority::Low {
+            if self.waiting() + body.len() > limit / 2 {
+                self.lagging = true;
+                return Pushed::Dropped;
+            }
+            // Only a peer that did not take all of an earlier batch can have an older one waiting.
+            if !self.unsent.is_empty() && supersedes != NEVER && self.drop_superseded(supersedes) {
+                outcome = Pushed::Dropped;
+            }
+        }
+        self.bytes += body.len();
+        self.queue.push_back(Queued { body: body.clone(), priority, supersedes });
+        self.mark_soft_limit(limit, now);
+        self.check();
+        if self.waiting() > limit { Pushed::Over } else { outcome }
+    }
+
+    /// From here on batches are numbered: what is queued now belongs to the connection, what follows to the player.
+    pub fn begin_sequence(&mut self) {
+        self.connection = self.queue.len();
+        self.sequenced = true;
+        self.check();
+    }
+
+    /// Where whole control frames and HTTP answers are appended.
+    pub fn control(&mut self) -> &mut Vec<u8> {
+        &mut self.control
+    }
+
+    /// Where the Close frame is written; it goes out when nothing else is left.
+    pub fn close(&mut self) -> &mut Vec<u8> {
+        &mut self.close
+    }
+
+    /// Number of the last numbered batch that was sealed; 0 before the first.
+    pub fn seq(&self) -> u64 {
+        self.seq
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.control.is_empty() && self.unsent.is_empty() && self.close.is_empty()
+    }
+
+    /// Bytes that wait in front of the socket.
+    pub fn waiting(&self) -> usize {
+        self.bytes + self.control.len() + self.unsent.len() + self.close.len()
+    }
+
+    /// Bytes of memory this holds, shared bodies counted in full.
+    pub fn memory(&self) -> usize {
+        self.bytes
+            + self.control.capacity()
+            + self.unsent.capacity()
+            + self.close.capacity()
+            + self.queue.capacity() * size_of::<Queued>()
+    }
+
+    /// Since when more than half of the hard limit waits.
+    pub fn over_soft_limit_since(&self) -> Option<Time> {
+        self.over_soft_limit_since
+    }
+
+    /// Drops all packets that wait unsealed: for a peer that is closed because it takes too few.
+    pub fn drop_unsealed(&mut self) {
+        self.queue = VecDeque::new();
+        self.bytes = 0;
+        self.connection = 0;
+        self.over_soft_limit_since = None;
+    }
+
+    /// Writes what waits, one gathered write for each time round, until nothing is left or the socket takes no more.
+    /// `scratch` is shared by all peers and holds nothing between calls. `limit` as in [`Outbox::push`].
+    pub fn flush(
+        &mut self,
+        stamp: Stamp,
+        limit: usize,
+        out: &mut impl Outgoing,
+        scratch: &mut Vec<u8>,
+    ) -> Flushed {
+        let mut done = Flushed::default();
+        loop {
+            if !self.unsent.is_empty() {
+                let taken = out.write(&self.unsent);
+                done.bytes += taken;
+                if taken < self.unsent.len() {
+                    self.unsent.drain(..taken);
+                    break;
+                }
+                self.unsent = Vec::new();
+            }
+            scratch.clear();
+            done.batches += u32::from(self.gather(stamp, scratch));
+            if scratch.is_empty() {
+                done.drained = true;
+                break;
+            }
+            let taken = out.write(scratch);
+            done.bytes += taken;
+            if taken < scratch.len() {
+                self.unsent.extend_from_slice(&scratch[taken..]);
+                break;
+            }
+        }
+        if self.waiting() <= limit / 2 {
+            self.over_soft_limit_since = None;
+        }
+        done.caught_up = done.drained && std::mem::take(&mut self.lagging);
+        self.check();
+        done
+    }
+
+    /// Moves control bytes, one batch and, behind everything, the Close frame into `scratch`; true if there was a batch.
+    fn gather(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+        scratch.extend_from_slice(&self.control);
+        // An idle peer owns no buffer: a pong now and then allocates, ten thousand silent peers do not.
+        self.control = Vec::new();
+        let sealed = self.seal(stamp, scratch);
+        if self.queue.is_empty() && !self.close.is_empty() {
+            scratch.append(&mut self.close);
+            self.close = Vec::new();
+        }
+        sealed
+    }
+
+    /// Seals one batch of what waits, as much as one batch holds, and appends it as one WebSocket frame.
+    fn seal(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+        let (packets, bodies) = self.measure_batch();
+        if packets == 0 {
+            return false;
+        }
+        let of_connection = !self.sequenced || self.connection > 0;
+        if of_connection {
+            self.connection = self.connection.saturating_sub(packets);
+        } else {
+            self.seq += 1;
+        }
+        let seq = if of_connection { 0 } else { self.seq };
+        let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
+        let len = head.message_len(stamp.encoding, packets, bodies);
+        let opcode = if stamp.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+        scratch.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
+        let start = scratch.len();
+        head.begin(stamp.encoding, packets, scratch);
+        for (i, packet) in self.queue.drain(..packets).enumerate() {
+            if i > 0 {
+                scratch.extend_from_slice(packet::separator(stamp.encoding));
+            }
+            scratch.extend_from_slice(&packet.body);
+        }
+        scratch.extend_from_slice(packet::end(stamp.encoding));
+        debug_assert_eq!(scratch.len() - start, len, "the frame's header tells the batch's length");
+        self.bytes -= bodies;
+        self.shrink();
+        true
+    }
+
+    /// How many packets go into the next batch, and their bytes.
+    fn measure_batch(&self) -> (usize, usize) {
+        let most = if self.sequenced && self.connection > 0 { self.connection } else { self.queue.len() };
+        let (mut packets, mut bytes) = (0, 0);
+        for packet in self.queue.iter().take(most.min(limits::BATCH_PACKETS)) {
+            if packets > 0 && bytes + packet.body.len() > limits::BATCH_BYTES {
+                break;
+            }
+            packets += 1;
+            bytes += packet.body.len();
+        }
+        (packets, bytes)
+    }
+
+    /// Takes the older packet with this key out of the queue. Its content may have been wider than the newer one's, so
+    /// the peer is told everything afresh once it has caught up.
+    fn drop_superseded(&mut self, key: u32) -> bool {
+        let of_connection = self.connection;
+        let found = self.queue.iter().skip(of_connection).position(|q| q.supersedes == key);
+        let Some(old) = found.and_then(|at| self.queue.remove(of_connection + at)) else { return false };
+        debug_assert_eq!(old.priority, Priority::Low, "only low priority is superseded");
+        self.bytes -= old.body.len();
+        self.lagging = true;
+        true
+    }
+
+    fn mark_soft_limit(&mut self, limit: usize, now: Time) {
+        if self.over_soft_limit_since.is_none() && self.waiting() > limit / 2 {
+            self.over_soft_limit_since = Some(now);
+        }
+    }
+
+    /// Gives memory back that only a burst needed.
+    fn shrink(&mut self) {
+        const USUAL: usize = 32;
+        if self.queue.is_empty() && self.queue.capacity() > 2 * USUAL {
+            self.queue.shrink_to(USUAL);
+        }
+    }
+
+    fn check(&self) {
+        debug_assert_eq!(self.bytes, self.queue.iter().map(|q| q.body.len()).sum::<usize>());
+        debug_assert!(self.connection <= self.queue.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::read_batch;
+    use crate::websocket::{Connection, Event, Role};
+    use proptest::prelude::*;
+
+    const LIMIT: usize = 1 << 20;
+    const STAMP: Stamp = Stamp { tick: Tick(7), time: WallMs(1_700_000_000_000), encoding: Encoding::Json };
+
+    /// Takes at most so many bytes, then no more.
+    struct Narrow {
+        took: Vec<u8>,
+        room: usize,
+    }
+
+    impl Outgoing for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> usize {
+            let n = bytes.len().min(self.room);
+            self.room -= n;
+            self.took.extend_from_slice(&bytes[..n]);
+            n
+        }
+    }
+
+    fn body(name: &str) -> Body {
+        Body::from(format!(r#"{{"type":"{name}"}}"#).as_bytes())
+    }
+
+    fn push(outbox: &mut Outbox, name: &str, priority: Priority, key: Option<u32>) -> Pushed {
+        outbox.push(&body(name), priority, key, LIMIT, Time::START)
+    }
+
+    fn flush(outbox: &mut Outbox, out: &mut impl Outgoing) -> Flushed {
+        outbox.flush(STAMP, LIMIT, out, &mut Vec::new())
+    }
+
+    /// The batches in what was written: their `seq` and the types of their packets.
+    fn read(mut written: Vec<u8>) -> Vec<(u64, Vec<String>)> {
+        let mut client = Connection::new(Role::Client, usize::MAX);
+        let mut input = written.as_mut_slice();
+        let mut batches = Vec::new();
+        while let Some(event) = client.next(&mut input) {
+            let Event::Text(message) = event else { panic!("{event:?}") };
+            let head = read_batch(Encoding::Json, message).expect("a batch").head;
+            let value: serde_json::Value = serde_json::from_slice(message).expect("JSON");
+            let packets = value["packets"].as_array().expect("a list").iter();
+            batches.push((head.seq, packets.map(|p| p["type"].as_str().expect("a name").to_owned()).collect()));
+        }
+        batches
+    }
+
+    fn batch(seq: u64, packets: &[&str]) -> (u64, Vec<String>) {
+        (seq, packets.iter().map(|p| p.to_string()).collect())
+    }
+
+    #[test]
+    fn batches_are_numbered_from_the_player_s_first_packet_on() {
+        let mut outbox = Outbox::default();
+        push(&mut outbox, "connected", Priority::Critical, None);
+        push(&mut outbox, "auth_response", Priority::Critical, None);
+        outbox.begin_sequence();
+        push(&mut outbox, "game_state", Priority::Critical, None);
+        push(&mut outbox, "chat", Priority::Normal, None);
+        let mut out = Vec::new();
+        assert!(flush(&mut outbox, &mut out).drained);
+        push(&mut outbox, "pong", Priority::Critical, None);
+        assert_eq!(flush(&mut outbox, &mut out).batches, 1);
+        let expected =
+            [batch(0, &["connected", "auth_response"]), batch(1, &["game_state", "chat"]), batch(2, &["pong"])];
+        assert_eq!(read(out), expected);
+        assert!(outbox.is_empty() && outbox.waiting() == 0);
+    }
+
+    #[test]
+    fn a_tick_s_packets_are_one_write() {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        for name in ["a", "b", "c"] {
+            push(&mut outbox, name, Priority::Normal, None);
+        }
+        outbox.control().extend_from_slice(&[0x89, 0x00]);
+        let mut out = Narrow { took: Vec::new(), room: usize::MAX };
+        struct Count<'a>(&'a mut Narrow, usize);
+        impl Outgoing for Count<'_> {
+            fn write(&mut self, bytes: &[u8]) -> usize {
+                self.1 += 1;
+                self.0.write(bytes)
+            }
+        }
+        let mut counted = Count(&mut out, 0);
+        flush(&mut outbox, &mut counted);
+        assert_eq!(counted.1, 1);
+        assert_eq!(out.took[..2], [0x89, 0x00], "control frames go before the batch");
+    }
+
+    #[test]
+    fn newer_positions_replace_what_is_not_sealed_yet() {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        push(&mut outbox, "old", Priority::Low, Some(1));
+        let mut out = Narrow { took: Vec::new(), room: 10 };
+        assert!(!flush(&mut outbox, &mut out).drained, "sealed, and stuck half way");
+        push(&mut outbox, "middle", Priority::Low, Some(1));
+        push(&mut outbox, "elsewhere", Priority::Low, Some(2));
+        push(&mut outbox, "chat", Priority::Normal, None);
+        assert_eq!(push(&mut outbox, "new", Priority::Low, Some(1)), Pushed::Dropped);
+        out.room = usize::MAX;
+        let flushed = flush(&mut outbox, &mut out);
+        assert!(flushed.drained && flushed.caught_up, "it is told that something was left out");
+        assert_eq!(read(out.took), [batch(1, &["old"]), batch(2, &["elsewhere", "chat", "new"])]);
+        push(&mut outbox, "x", Priority::Low, Some(1));
+        assert!(!flush(&mut outbox, &mut Vec::new()).caught_up, "once");
+    }
+
+    #[test]
+    fn over_the_soft_limit_only_low_priority_is_dropped_and_over_the_hard_one_it_is_said() {
+        let limit = 1000;
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        let big = Body::from(vec![b'x'; 400].as_slice());
+        let later = Time::from_millis(5);
+        let mut add = |priority| outbox.push(&big, priority, None, limit, later);
+        assert_eq!(add(Priority::Low), Pushed::Queued);
+        assert_eq!(add(Priority::Low), Pushed::Dropped);
+        assert_eq!(add(Priority::High), Pushed::Queued);
+        assert_eq!(add(Priority::Normal), Pushed::Over);
+        assert_eq!(outbox.over_soft_limit_since(), Some(later));
+        outbox.drop_unsealed();
+        assert_eq!((outbox.waiting(), outbox.over_soft_limit_since()), (0, None));
+    }
+
+    #[test]
+    fn the_close_frame_comes_last() {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        outbox.close().extend_from_slice(&[0x88, 0x02, 0x03, 0xE8]);
+        for _ in 0..limits::BATCH_PACKETS + 1 {
+            push(&mut outbox, "a", Priority::Normal, None);
+        }
+        let mut out = Vec::new();
+        assert_eq!(flush(&mut outbox, &mut out).batches, 2);
+        assert_eq!(out[out.len() - 4..], [0x88, 0x02, 0x03, 0xE8]);
+    }
+
+    #[test]
+    fn an_empty_outbox_owns_next_to_nothing() {
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.memory(), 0);
+        for _ in 0..1000 {
+            push(&mut outbox, "a", Priority::Normal, None);
+        }
+        flush(&mut outbox, &mut Vec::new());
+        assert!(outbox.memory() <= 64 * size_of::<Queued>(), "{}", outbox.memory());
+    }
+
+    proptest! {
+        /// However little the socket takes at a time, it gets the same bytes.
+        #[test]
+        fn short_writes_change_nothing(
+            names in prop::collection::vec("[a-z]{1,300}", 1..40),
+            rooms in prop::collection::vec(1usize..500, 1..200),
+        ) {
+            let fill = || {
+                let mut outbox = Outbox::default();
+                outbox.begin_sequence();
+                for name in &names {
+                    push(&mut outbox, name, Priority::Normal, None);
+                }
+                outbox
+            };
+            let mut whole = Vec::new();
+            flush(&mut fill(), &mut whole);
+            let mut outbox = fill();
+            let mut out = Narrow { took: Vec::new(), room: 0 };
+            for room in rooms.iter().chain(std::iter::repeat(&500)) {
+                out.room = *room;
+                if flush(&mut outbox, &mut out).drained {
+                    break;
+                }
+            }
+            prop_assert_eq!(out.took, whole);
+        }
+    }
+}

@@ -105,6 +105,8 @@ pub(super) struct Core {
     pub(super) scratch: Vec<u8>,
     /// Where one packet is encoded; shared by all packets.
     encode: Vec<u8>,
+    /// When a failure was last logged.
+    failed_at: Option<Time>,
     /// Who hears what is sent, for tests that compare runs.
     pub(super) tap: Option<Tap>,
 }
@@ -133,6 +135,7 @@ impl Core {
             memory: 0,
             scratch: Vec::new(),
             encode: Vec::new(),
+            failed_at: None,
             tap: None,
         }
     }
@@ -192,6 +195,7 @@ impl Core {
         let limit = settings.session.outbox_limit;
         let mut bodies: [Option<Body>; 2] = [None, None];
         let mut variant = None;
+        let mut failed = None;
         let mut recipients = 0;
         let realm = &realms[usize::from(game.0)];
         realm.each(to, |member| {
@@ -200,11 +204,8 @@ impl Core {
                 encode.clear();
                 match packet::encode(member.encoding, how.layer, how.re, packet, encode) {
                     Ok(v) => variant = Some(v),
-                    Err(error) => {
-                        // The game's own fault: a type that its encoding cannot carry. Said once per packet.
-                        log::error!("a packet cannot be encoded and is not sent: {error}");
-                        encode.clear();
-                    }
+                    // The game's own fault: a type that its encoding cannot carry.
+                    Err(error) => failed = Some(error),
                 }
                 *body = Some(Body::from(encode.as_slice()));
             }
@@ -234,6 +235,19 @@ impl Core {
         if let Some(variant) = variant {
             counters.sent(game, how.layer, variant, recipients);
         }
+        if let Some(error) = failed {
+            self.fail(format!("a packet cannot be encoded and is not sent: {error}"));
+        }
+    }
+
+    /// Says that something went wrong that is no peer's protocol error: in the log at most once a second, to the
+    /// observer always.
+    pub(super) fn fail(&mut self, message: String) {
+        if self.failed_at.is_none_or(|at| self.now.since(at).as_secs() >= 1) {
+            self.failed_at = Some(self.now);
+            log::error!("{message}");
+        }
+        self.observe(|| Event::Error { message });
     }
 
     /// Queues one control packet for one peer, whatever its phase.

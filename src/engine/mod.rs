@@ -497,7 +497,7 @@ impl Engine {
     fn keep_budget(&mut self, now: Time) {
         while self.core.memory > self.core.settings.memory_limit {
             let Some(conn) = self.core.largest() else { return };
-            log::warn!("memory_limit is reached: closing the connection that holds the most, {conn}");
+            self.core.fail(format!("memory_limit is reached: closing {conn}, which holds the most"));
             self.close(
                 conn,
                 Code::SlowConsumer,

@@ -334,8 +334,9 @@ mod tests {
         session.request_answered(Time::from_millis(1000));
         assert_eq!(session.due(&settings, Time::from_millis(20_000)), None, "kept alive, and idle");
         session.request_moved_on(Time::from_millis(20_000));
+        let mut head = b"GET /index.html HTTP/1.1\r\n".chunks(1);
         let mut drip = |ms: u64| {
-            let mut byte: &[u8] = b"G";
+            let mut byte = head.next().expect("the head is longer than the test");
             session.heard(Time::from_millis(ms));
             session.http().expect("it speaks HTTP").next(&mut byte);
             session.due(&settings, Time::from_millis(ms))

@@ -9,13 +9,13 @@ mod meadow;
 #[path = "docs/markdown.rs"]
 mod markdown;
 
-//#[path = "docs/configuration.rs"]
-//mod configuration;
-//#[path = "docs/floors.rs"]
-//mod floors;
-//#[path = "docs/http.rs"]
-//mod http;
-//#[path = "docs/own_game.rs"]
-//mod own_game;
+#[path = "docs/configuration.rs"]
+mod configuration;
+#[path = "docs/floors.rs"]
+mod floors;
+#[path = "docs/http.rs"]
+mod http;
+#[path = "docs/own_game.rs"]
+mod own_game;
 #[path = "docs/protocol.rs"]
 mod protocol;

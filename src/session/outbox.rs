@@ -37,6 +37,8 @@ pub struct Outbox {
     close: Vec<u8>,
     /// Whether a packet of low priority was dropped or replaced since the peer last had caught up.
     lagging: bool,
+    /// Whether anything was pushed since [`Outbox::rest`] was last asked.
+    busy: bool,
     over_soft_limit_since: Option<Time>,
 }
 
@@ -109,6 +111,7 @@ impl Outbox {
             }
         }
         self.bytes += body.len();
+        self.busy = true;
         self.queue.push_back(Queued { body: body.clone(), priority, supersedes });
         self.mark_soft_limit(limit, now);
         self.check();
@@ -167,6 +170,13 @@ impl Outbox {
         self.bytes = 0;
         self.connection = 0;
         self.over_soft_limit_since = None;
+    }
+
+    /// Called now and then: a peer that got nothing since the last time owns no memory from here on.
+    pub fn rest(&mut self) {
+        if !std::mem::take(&mut self.busy) && self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
     }
 
     /// Writes what waits, one gathered write for each time round, until nothing is left or the socket takes no more.
@@ -455,6 +465,9 @@ mod tests {
         }
         flush(&mut outbox, &mut Vec::new());
         assert!(outbox.memory() <= 64 * size_of::<Queued>(), "{}", outbox.memory());
+        outbox.rest();
+        outbox.rest();
+        assert_eq!(outbox.memory(), 0);
     }
 
     proptest! {

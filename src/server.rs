@@ -12,7 +12,7 @@ use crate::ids::ConnId;
 use crate::net::{self, Clock, Control, EventLoop, Service};
 use crate::outgoing::{Next, Outgoing};
 use crate::time::{Tick, TickClock, Time, WallMs};
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,7 +147,10 @@ impl Server {
     pub fn run(self) -> Result<(), Box<dyn std::error::Error>> {
         let bound = self.bind()?;
         bound.stop_on_signals()?;
-        println!("evertick listening on http://{}", bound.local_addr());
+        let address = bound.local_addr();
+        log::info!("evertick {} listens on {address}", env!("CARGO_PKG_VERSION"));
+        // Nobody may be reading; that is no reason not to serve.
+        let _ = writeln!(io::stdout(), "evertick listening on http://{address}");
         bound.run()?;
         Ok(())
     }

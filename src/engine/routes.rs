@@ -67,9 +67,10 @@ impl Engine {
         if session.phase() != Phase::Http {
             return None;
         }
-        let before = session.http().phase();
-        let event = session.http().next(rest);
-        if session.http().phase() != before {
+        let http = session.http()?;
+        let before = http.phase();
+        let event = http.next(rest);
+        if http.phase() != before {
             session.request_moved_on(now);
         }
         event

@@ -37,6 +37,8 @@ pub struct Outbox {
     close: Vec<u8>,
     /// Whether a packet of low priority was dropped or replaced since the peer last had caught up.
     lagging: bool,
+    /// Whether anything was pushed since [`Outbox::rest`] was last asked.
+    busy: bool,
     over_soft_limit_since: Option<Time>,
 }
 
@@ -109,6 +111,7 @@ impl Outbox {
             }
         }
         self.bytes += body.len();
+        self.busy = true;
         self.queue.push_back(Queued { body: body.clone(), priority, supersedes });
         self.mark_soft_limit(limit, now);
         self.check();
@@ -167,6 +170,13 @@ impl Outbox {
         self.bytes = 0;
         self.connection = 0;
         self.over_soft_limit_since = None;
+    }
+
+    /// Called now and then: a peer that got nothing since the last time owns no memory from here on.
+    pub fn rest(&mut self) {
+        if !std::mem::take(&mut self.busy) && self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
     }
 
     /// Writes what waits, one gathered write for each time round, until nothing is left or the socket takes no more.
@@ -348,7 +358,8 @@ mod tests {
             let head = read_batch(Encoding::Json, message).expect("a batch").head;
             let value: serde_json::Value = serde_json::from_slice(message).expect("JSON");
             let packets = value["packets"].as_array().expect("a list").iter();
-            batches.push((head.seq, packets.map(|p| p["type"].as_str().expect("a name").to_owned()).collect()));
+            batches
+                .push((head.seq, packets.map(|p| p["type"].as_str().expect("a name").to_owned()).collect()));
         }
         batches
     }
@@ -369,8 +380,11 @@ mod tests {
         assert!(flush(&mut outbox, &mut out).drained);
         push(&mut outbox, "pong", Priority::Critical, None);
         assert_eq!(flush(&mut outbox, &mut out).batches, 1);
-        let expected =
-            [batch(0, &["connected", "auth_response"]), batch(1, &["game_state", "chat"]), batch(2, &["pong"])];
+        let expected = [
+            batch(0, &["connected", "auth_response"]),
+            batch(1, &["game_state", "chat"]),
+            batch(2, &["pong"]),
+        ];
         assert_eq!(read(out), expected);
         assert!(outbox.is_empty() && outbox.waiting() == 0);
     }
@@ -455,6 +469,9 @@ mod tests {
         }
         flush(&mut outbox, &mut Vec::new());
         assert!(outbox.memory() <= 64 * size_of::<Queued>(), "{}", outbox.memory());
+        outbox.rest();
+        outbox.rest();
+        assert_eq!(outbox.memory(), 0);
     }
 
     proptest! {

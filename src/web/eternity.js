@@ -187,7 +187,7 @@ listen(map, {
     else walker.walkTo(scene.placeAt(x, y));
   },
   release: () => walker.stop(),
-  halt: () => walker.stop(),
+  halt,
   commands: {
     e: () => takeGate(),
     enter: () => isInside() && chat.open(),
@@ -195,8 +195,7 @@ listen(map, {
     p: () => openPanel('packets'),
     '?': () => byId('help').showModal(),
     escape() {
-      walker.stop();
-      goal = null;
+      halt();
       openPanel('around', false);
     },
   },
@@ -212,6 +211,20 @@ byId('minimap').addEventListener('click', ({ offsetX, offsetY }) => {
 function begun() {
   goal = null;
   hud.hint('');
+}
+
+/** Stops, and says so at once: a hidden page draws no frame in which it could. */
+function halt() {
+  goal = null;
+  walker.stop();
+  report(performance.now());
+}
+
+/** Tells the server of one's steps, where it is time to. */
+function report(now) {
+  if (!isInside() || isTravelling) return;
+  const update = walker.report(now);
+  if (update) server.send('position_update', update);
 }
 
 function isInside() {
@@ -268,8 +281,7 @@ function frame(now) {
 function walk(now, elapsedMs) {
   if (isTravelling) return;
   walker.step(elapsedMs);
-  const report = walker.report(now);
-  if (report) server.send('position_update', report);
+  report(now);
   const exit = world.exitAt(walker.position);
   hud.gate(exit);
   if (!goal || exit !== goal) return;

@@ -38,9 +38,15 @@ async function meet() {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   const ada = await enter(context, 'Ada');
   const bram = await enter(context, 'Bram');
+  step('a name that is none is refused at the door');
+  await isRefused(context, '!');
+
   step('each sees the other');
   await sees(ada, bram.name);
   await sees(bram, ada.name);
+  await ada.page.click('#around-button');
+  await ada.page.locator('#people-list').getByText(bram.name, { exact: true }).waitFor();
+  await ada.page.click('#around-button');
 
   step('a walk by key is seen');
   await movesInSightOf(ada, bram, {
@@ -89,11 +95,12 @@ async function takePictures() {
     const cleo = await enter(context, 'Cleo');
     const dora = await enter(context, 'Dora');
     await sees(cleo, dora.name);
-    await says(dora.page, 'Near', 'Is this the way to Amberwood?');
-    await hears(cleo.page, dora.name, 'Is this the way to Amberwood?');
-    await cleo.page.click('#around-button');
+    await comesNear(cleo, dora);
     // The name of the place fades over the map when one arrives.
     await cleo.page.waitForFunction(() => document.getElementById('arrival').getAnimations().length === 0);
+    await says(dora.page, 'Near', 'Is this the way to Amberwood?');
+    await hears(cleo.page, dora.name, 'Is this the way to Amberwood?');
+    await cleo.page.evaluate(nextFrame);
     await cleo.page.screenshot({ path: join(folder, `${look}.png`) });
     await context.close();
   }
@@ -101,6 +108,15 @@ async function takePictures() {
 
 /** Opens a tab and goes in; gives back the page and the name that the server gave. */
 async function enter(context, wish) {
+  const page = await knock(context, wish);
+  await page.waitForSelector('body[data-phase="world"]');
+  await page.waitForFunction(() => document.getElementById('place-coordinates').textContent !== '');
+  const name = await page.evaluate(() => document.getElementById('map').dataset.you);
+  return { page, name };
+}
+
+/** Opens a tab and asks to come in under a name. */
+async function knock(context, wish) {
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.on('console', (message) => message.type() === 'error' && troubles.push(`${wish}: ${message.text()}`));
@@ -109,11 +125,13 @@ async function enter(context, wish) {
   await page.goto(url);
   await page.fill('#door-name', wish);
   await page.click('#door-enter');
-  await page.waitForSelector('body[data-phase="world"]');
-  await page.waitForFunction(() => document.getElementById('place-coordinates').textContent !== '');
-  await page.click('#around-button');
-  const name = await page.evaluate(() => document.getElementById('map').dataset.you);
-  return { page, name };
+  return page;
+}
+
+async function isRefused(context, wish) {
+  const page = await knock(context, wish);
+  await page.waitForFunction(() => document.getElementById('door-trouble').textContent.includes('name'));
+  await page.close();
 }
 
 async function sees({ page }, name) {
@@ -152,8 +170,7 @@ async function agree(walker, watcher) {
     if (rests && Math.hypot(own.x - seen.x, own.y - seen.y) < 0.1) return;
     assert(Date.now() < deadline, `the pages agree: ${JSON.stringify({ own, seen })}`);
     before = own;
-    // Both places are written together with the frame after next at the earliest.
-    await walker.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+    await walker.page.evaluate(nextFrame);
   }
 }
 
@@ -161,6 +178,27 @@ async function agree(walker, watcher) {
 async function clickMap(page, right, down) {
   const { x, y, width, height } = await page.locator('#map').boundingBox();
   await page.mouse.click(x + width / 2 + right, y + height / 2 + down);
+}
+
+/** Walks up to somebody, a click at a time. */
+async function comesNear(walker, other) {
+  for (;;) {
+    const from = await placeOf(walker.page, walker.name);
+    const to = await placeOf(walker.page, other.name);
+    const [right, down] = [to.x - from.x, to.y - from.y];
+    const distance = Math.hypot(right, down);
+    if (distance < 9) return;
+    await clickMap(walker.page, (right / distance) * 120, (down / distance) * 120);
+    await walker.page.waitForFunction(({ x, y }) => {
+      const now = document.getElementById('map').dataset;
+      return Math.hypot(now.x - x, now.y - y) > 2;
+    }, from);
+  }
+}
+
+/** In a page: resolves when a frame has been drawn. */
+function nextFrame() {
+  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
 }
 
 async function says(page, channel, words) {

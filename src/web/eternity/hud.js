@@ -59,7 +59,6 @@ export class Hud {
     Object.assign(byId('map').dataset, { you: name, ...told(position) });
     setText(byId('place-coordinates'), `${position.x.toFixed(0)}, ${position.y.toFixed(0)}`);
     setText(byId('around-count'), String(others.size));
-    if (byId('around').hidden) return;
     for (const { exit, where } of this.#exitRows) setText(where, bearing(position, exit.position));
     byId('people-none').hidden = others.size > 0;
     this.#listPeople(position, others);

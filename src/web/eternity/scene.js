@@ -11,14 +11,15 @@ import { TILE, Terrain } from './terrain.js';
 const SCALE = { least: 12, most: 24, unitsAcross: 52 };
 /** Pixels of the screen's own that a unit of the ground is drawn with at most: memory, not looks, is the bound. */
 const GROUND_SCALE_MOST = 36;
-/** Tiles drawn anew in one frame; the others show the wash until their turn comes. */
-const TILES_A_FRAME = 1;
+/** Time that one frame may give to tiles drawn anew, milliseconds; the others show the wash until their turn comes. */
+const TILES_MS = 6;
 /** How fast the camera follows: what is left of the way after this time is 1/e. */
 const CAMERA_MS = 110;
 /** How long spoken words stand over a head. */
 const WORDS_MS = 6000;
-/** CSS pixels around the place on the mini-map. */
+/** CSS pixels around the place on the mini-map, and the width that the sizes of its dots are meant for. */
 const MINIMAP_MARGIN = 9;
+const MINIMAP_SIDE = 160;
 /** Radians of a walker's stride in a unit of way, about. */
 const STRIDE = 0.0125;
 
@@ -176,12 +177,10 @@ export class Scene {
     context.drawImage(this.#terrain.wash(this.#theme), origin.x, origin.y, land.width, land.height);
     const groundScale = Math.min(scale * pixels, GROUND_SCALE_MOST);
     const side = TILE * scale;
-    let drawn = 0;
+    const until = performance.now() + TILES_MS;
     for (let row = Math.max(0, Math.floor(-origin.y / side)); row * side < Math.min(height - origin.y, land.height); row += 1) {
       for (let column = Math.max(0, Math.floor(-origin.x / side)); column * side < Math.min(width - origin.x, land.width); column += 1) {
-        const known = this.#terrain.tile(column, row, groundScale, this.#theme, false);
-        const tile = known ?? this.#terrain.tile(column, row, groundScale, this.#theme, drawn < TILES_A_FRAME);
-        if (!known && tile) drawn += 1;
+        const tile = this.#terrain.tile(column, row, groundScale, this.#theme, performance.now() < until);
         if (tile) context.drawImage(tile, origin.x + column * side, origin.y + row * side, side, side);
       }
     }
@@ -239,7 +238,8 @@ export class Scene {
       const glow = distance <= reach ? 1 : 0.25 + beat;
       this.#gateBoxes.push({ exit, left: at.x - size / 2, top: at.y - size, width: size, height: size + 34 });
       return {
-        y: at.y,
+        // Who stands in a gate stands before it: only what is above its top is behind it.
+        y: at.y - size,
         draw: (context) => {
           this.#drawReach(context, at, reach, distance);
           figures.drawGate(context, at.x, at.y, size, glow, { stone: this.#colours.gate, ink: this.#colours['gate-ink'], light: this.#colours['gate-light'] });
@@ -381,6 +381,7 @@ export class Scene {
     const context = this.#minimap.getContext('2d');
     const { location, you, others, shard } = this.#world;
     const margin = MINIMAP_MARGIN * pixels;
+    const dotScale = this.#minimap.width / MINIMAP_SIDE;
     const scale = (this.#minimap.width - 2 * margin) / Math.max(location.width, location.height);
     const land = { width: location.width * scale, height: location.height * scale };
     context.setTransform(1, 0, 0, 1, 0, 0);
@@ -392,7 +393,7 @@ export class Scene {
     context.lineWidth = 1.5 * pixels;
     context.strokeRect(0, 0, land.width, land.height);
     this.#drawView(context, scale);
-    const dot = (at, radius, colour) => mark(context, at.x * scale, at.y * scale, radius * pixels, colour, this.#colours.halo);
+    const dot = (at, radius, colour) => mark(context, at.x * scale, at.y * scale, radius * dotScale, colour, this.#colours.halo);
     for (const exit of location.exits) dot(exit.position, 3.5, this.#colours.accent);
     if (shard) dot(shard.position, 3.5, this.#shardColour(shard));
     for (const other of others.values()) dot(other.shown, 3, figures.factionColour(other.faction));

@@ -292,3 +292,84 @@ impl Session {
         (stood >= limit).then_some(due)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a session that stays silent is told, and when, milliseconds.
+    fn silent_life(phase: &[Step], until_ms: u64) -> Vec<(u64, Due)> {
+        let settings = Settings::default();
+        let mut session = Session::new(Time::START);
+        for &step in phase {
+            assert!(session.step(step, Time::START), "{step:?}");
+        }
+        let mut due = Vec::new();
+        for ms in (0..=until_ms).step_by(250) {
+            if let Some(found) = session.due(&settings, Time::from_millis(ms)) {
+                due.push((ms, found));
+                if found != Due::Ping {
+                    break;
+                }
+            }
+        }
+        due
+    }
+
+    #[test]
+    fn deadlines_of_the_silent() {
+        use Due::*;
+        assert_eq!(silent_life(&[], 60_000), [(10_000, HeadTimeout)]);
+        assert_eq!(silent_life(&[Step::Upgraded], 60_000), [(5000, Ping), (10_000, AuthTimeout)]);
+        let pings = |n: u64| (1..=n).map(|i| (i * 5000, Ping));
+        let playing: Vec<_> = pings(5).chain([(30_000, IdleTimeout)]).collect();
+        assert_eq!(silent_life(&[Step::Upgraded, Step::Authenticated], 60_000), playing);
+        assert_eq!(silent_life(&[Step::Finish], 60_000), [(2000, Abandon)]);
+    }
+
+    #[test]
+    fn a_request_s_deadline_runs_from_its_first_byte_and_drips_do_not_extend_it() {
+        let settings = Settings::default();
+        let mut session = Session::new(Time::START);
+        session.request_answered(Time::from_millis(1000));
+        assert_eq!(session.due(&settings, Time::from_millis(20_000)), None, "kept alive, and idle");
+        session.request_moved_on(Time::from_millis(20_000));
+        let mut head = b"GET /index.html HTTP/1.1\r\n".chunks(1);
+        let mut drip = |ms: u64| {
+            let mut byte = head.next().expect("the head is longer than the test");
+            session.heard(Time::from_millis(ms));
+            session.http().expect("it speaks HTTP").next(&mut byte);
+            session.due(&settings, Time::from_millis(ms))
+        };
+        assert_eq!((20..30).map(|s| drip(s * 1000)).collect::<Vec<_>>(), [None; 10]);
+        assert_eq!(drip(30_000), Some(Due::HeadTimeout));
+    }
+
+    #[test]
+    fn rates_strike_in_a_row_and_one_that_passes_ends_the_row() {
+        let settings = Settings { message_rate: 1, message_burst: 1, ..Settings::default() };
+        let rates = Rates::new(&settings);
+        let mut session = Session::new(Time::START);
+        assert!(session.take_message(10, &rates, Time::START).is_ok());
+        for strike in 1..limits::RATE_STRIKES {
+            let limited = session.take_message(10, &rates, Time::START);
+            assert_eq!(limited, Err(Limited { retry_after_ms: 1000, last: false }), "{strike}");
+        }
+        assert!(session.take_message(10, &rates, Time::from_millis(1000)).is_ok());
+        let strikes =
+            (0..limits::RATE_STRIKES).map(|_| session.take_message(10, &rates, Time::from_millis(1000)));
+        let last: Vec<bool> = strikes.map(|limited| limited.expect_err("too soon").last).collect();
+        assert_eq!(last.iter().filter(|&&last| last).count(), 1);
+        assert!(last[limits::RATE_STRIKES as usize - 1]);
+    }
+
+    #[test]
+    fn bytes_are_limited_too() {
+        let rates =
+            Rates::new(&Settings { message_rate: 100_000, message_burst: 100_000, ..Settings::default() });
+        let mut session = Session::new(Time::START);
+        let big = Settings::default().max_message;
+        let passed = (0..1000).take_while(|_| session.take_message(big, &rates, Time::START).is_ok()).count();
+        assert_eq!(passed as u32, limits::BYTE_RATE_MESSAGES * 2);
+    }
+}

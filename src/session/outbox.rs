@@ -358,7 +358,8 @@ mod tests {
             let head = read_batch(Encoding::Json, message).expect("a batch").head;
             let value: serde_json::Value = serde_json::from_slice(message).expect("JSON");
             let packets = value["packets"].as_array().expect("a list").iter();
-            batches.push((head.seq, packets.map(|p| p["type"].as_str().expect("a name").to_owned()).collect()));
+            batches
+                .push((head.seq, packets.map(|p| p["type"].as_str().expect("a name").to_owned()).collect()));
         }
         batches
     }
@@ -379,8 +380,11 @@ mod tests {
         assert!(flush(&mut outbox, &mut out).drained);
         push(&mut outbox, "pong", Priority::Critical, None);
         assert_eq!(flush(&mut outbox, &mut out).batches, 1);
-        let expected =
-            [batch(0, &["connected", "auth_response"]), batch(1, &["game_state", "chat"]), batch(2, &["pong"])];
+        let expected = [
+            batch(0, &["connected", "auth_response"]),
+            batch(1, &["game_state", "chat"]),
+            batch(2, &["pong"]),
+        ];
         assert_eq!(read(out), expected);
         assert!(outbox.is_empty() && outbox.waiting() == 0);
     }

@@ -89,6 +89,14 @@ describe('connecting', () => {
     assert.equal(client.state, 'ended');
   });
 
+  it('does not wait where the server refuses without a close', async () => {
+    const { client, entered, socket } = start({ guest: '!' });
+    socket.batch(0, { type: 'connected', data: CONNECTED });
+    socket.batch(0, { type: 'error', data: { code: 'invalid', message: 'that is no name', retry_after_ms: null } });
+    await assert.rejects(entered, { code: 'invalid', message: 'that is no name' });
+    assert.deepEqual([client.state, socket.closed], ['ended', 1000]);
+  });
+
   it('says unreachable where no server spoke', async () => {
     const { entered, socket } = start();
     socket.ends(1006);

@@ -38,6 +38,9 @@ async function meet() {
   const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
   const ada = await enter(context, 'Ada');
   const bram = await enter(context, 'Bram');
+  step('a name that is none is refused at the door');
+  await isRefused(context, '!');
+
   step('each sees the other');
   await sees(ada, bram.name);
   await sees(bram, ada.name);
@@ -105,6 +108,15 @@ async function takePictures() {
 
 /** Opens a tab and goes in; gives back the page and the name that the server gave. */
 async function enter(context, wish) {
+  const page = await knock(context, wish);
+  await page.waitForSelector('body[data-phase="world"]');
+  await page.waitForFunction(() => document.getElementById('place-coordinates').textContent !== '');
+  const name = await page.evaluate(() => document.getElementById('map').dataset.you);
+  return { page, name };
+}
+
+/** Opens a tab and asks to come in under a name. */
+async function knock(context, wish) {
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.on('console', (message) => message.type() === 'error' && troubles.push(`${wish}: ${message.text()}`));
@@ -113,10 +125,13 @@ async function enter(context, wish) {
   await page.goto(url);
   await page.fill('#door-name', wish);
   await page.click('#door-enter');
-  await page.waitForSelector('body[data-phase="world"]');
-  await page.waitForFunction(() => document.getElementById('place-coordinates').textContent !== '');
-  const name = await page.evaluate(() => document.getElementById('map').dataset.you);
-  return { page, name };
+  return page;
+}
+
+async function isRefused(context, wish) {
+  const page = await knock(context, wish);
+  await page.waitForFunction(() => document.getElementById('door-trouble').textContent.includes('name'));
+  await page.close();
 }
 
 async function sees({ page }, name) {

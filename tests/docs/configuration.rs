@@ -38,7 +38,10 @@ fn every_key_stands_there_as_it_is() {
         if let Some(range) = range(key.name) {
             assert_eq!(row[2], range, "{}", key.name);
         }
-        assert_eq!(row[5].contains("(later)"), key.meaning.contains("release") || key.meaning.contains("likewise"));
+        assert_eq!(
+            row[5].contains("(later)"),
+            key.meaning.contains("release") || key.meaning.contains("likewise")
+        );
     }
 }
 
@@ -72,8 +75,11 @@ fn the_example_is_a_configuration() {
 fn the_mistakes_are_told_as_the_page_says() {
     let page = read(PAGE);
     let mut sources = Sources::default();
-    let unknown = sources.read_text("\nmax_player = 1", "evertick.toml").expect_err("no such key").to_string();
-    sources.read_environment([("EVERTICK_TICK_RATE".to_owned(), "0".to_owned())]).expect("there is such a key");
+    let unknown =
+        sources.read_text("\nmax_player = 1", "evertick.toml").expect_err("no such key").to_string();
+    sources
+        .read_environment([("EVERTICK_TICK_RATE".to_owned(), "0".to_owned())])
+        .expect("there is such a key");
     let wrong = Config::read(&sources).expect_err("out of range").to_string();
     for line in [unknown, wrong] {
         assert!(page.contains(&format!("\nevertick: {line}\n")), "{line}");

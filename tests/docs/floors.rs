@@ -44,9 +44,14 @@ fn the_lexicon_is_sorted_and_says_each_word_once() {
 #[test]
 fn links_lead_somewhere() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for page in
-        ["README.md", "docs/architecture.md", "docs/configuration.md", "docs/lexicon.md", "docs/protocol.md", "docs/your-own-game.md"]
-    {
+    for page in [
+        "README.md",
+        "docs/architecture.md",
+        "docs/configuration.md",
+        "docs/lexicon.md",
+        "docs/protocol.md",
+        "docs/your-own-game.md",
+    ] {
         let text = read(page);
         let folder = root.join(page).parent().expect("a file").to_owned();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -33,9 +33,9 @@ fn members(value: &Value, around: &str, into: &mut Vec<String>) {
 fn the_requests_of_the_table_are_answered() {
     let running = Running::start(|settings| {
         let server = Server::new(settings).game("/ws", Eternity::new(Settings::default()));
-        web::assets().iter().fold(server, |server, asset| {
-            server.page(Page::new(asset.path, asset.content_type, asset.body))
-        })
+        web::assets()
+            .iter()
+            .fold(server, |server, asset| server.page(Page::new(asset.path, asset.content_type, asset.body)))
     });
     let page = read("docs/protocol.md");
     let http = section(&page, "## HTTP");

@@ -4,7 +4,8 @@
 use super::markdown::{blocks, read};
 use super::meadow::{Meadow, Out};
 use evertick::packet::{
-    AuthRequest, ClientControl, Encoding, Kind, Packet, ServerControl, ServerPacket, encode_client, read_batch,
+    AuthRequest, ClientControl, Encoding, Kind, Packet, ServerControl, ServerPacket, encode_client,
+    read_batch,
 };
 use evertick::server::{Server, Settings, Stopper};
 use serde::Serialize;
@@ -57,11 +58,8 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(build: impl FnOnce(Settings) -> Server) -> Running {
-        let settings = Settings {
-            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-            seed: Some(1),
-            ..Settings::default()
-        };
+        let settings =
+            Settings { listen: SocketAddr::from(([127, 0, 0, 1], 0)), seed: Some(1), ..Settings::default() };
         let bound = build(settings).bind().expect("a free port");
         let (address, stopper) = (bound.local_addr(), bound.stopper());
         Running { address, stopper, thread: Some(std::thread::spawn(move || bound.run())) }
@@ -174,7 +172,10 @@ fn it_can_be_played() {
     // Where nothing grows nothing is picked.
     let nothing_here = !seen.flowers.contains(&at);
     let reply = ada.ask(&In::Pick);
-    assert!(!nothing_here || matches!(reply, ServerPacket::Control(ServerControl::Error { .. })), "{reply:?}");
+    assert!(
+        !nothing_here || matches!(reply, ServerPacket::Control(ServerControl::Error { .. })),
+        "{reply:?}"
+    );
     // One step at a time, however far one wishes to go.
     while at != flower {
         let (dx, dy) = ((flower.0 - at.0) * 9, (flower.1 - at.1) * 9);
@@ -186,7 +187,9 @@ fn it_can_be_played() {
     let reply = ada.ask(&In::Pick);
     assert!(matches!(reply, ServerPacket::Control(ServerControl::Ok)), "{reply:?}");
     bob.see(|seen| !seen.flowers.contains(&flower));
-    let ServerPacket::Game(Out::Highscore { picked }) = bob.ask(&In::Highscore) else { panic!("the highscore") };
+    let ServerPacket::Game(Out::Highscore { picked }) = bob.ask(&In::Highscore) else {
+        panic!("the highscore")
+    };
     assert!(picked.get("Ada").is_some_and(|n| *n >= 1), "{picked:?}");
     ada.socket.close(None).expect("she leaves");
     bob.see(|seen| seen.place_of("Ada").is_none());

@@ -1,0 +1,24 @@
+//! The public contract, held against the server: over real loopback sockets with clients that share no code with it
+//! (`std::net`, tungstenite), and where time matters against the engine with a clock that the test turns.
+//!
+//! [`server`] starts one on a free port with a small game, [`client`] speaks to it, [`driven`] is the engine without
+//! sockets. A test waits for what it expects, never for a time; what does not come within [`PATIENCE`] fails it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod auth;
+mod client;
+mod deadlines;
+mod driven;
+mod hostile;
+mod http;
+mod order;
+mod play;
+mod proxies;
+mod server;
+mod stop;
+mod upgrade;
+
+use std::time::Duration;
+
+/// Far longer than anything here takes, so that only a hang meets it.
+const PATIENCE: Duration = Duration::from_secs(20);

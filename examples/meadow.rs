@@ -36,7 +36,7 @@ const MIDDLE: Place = (SIZE / 2, SIZE / 2);
 /// What players may do.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum In {
+pub(crate) enum In {
     Walk { dx: i32, dy: i32 },
     Pick,
     Highscore,
@@ -45,13 +45,13 @@ enum In {
 /// What players are told.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Out {
+pub(crate) enum Out {
     Meadow { players: Vec<(String, Place)>, flowers: BTreeSet<Place> },
     Highscore { picked: BTreeMap<String, u32> },
 }
 
 #[derive(Default)]
-struct Meadow {
+pub(crate) struct Meadow {
     players: BTreeMap<PlayerId, (String, Place)>,
     flowers: BTreeSet<Place>,
     picked: BTreeMap<String, u32>,

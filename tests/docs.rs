@@ -3,7 +3,7 @@
 #![cfg(feature = "eternity")]
 
 #[path = "../examples/meadow.rs"]
-#[allow(dead_code, reason = "its `main` is the example's")]
+#[allow(dead_code, reason = "it is a program: nobody else calls its `main`")]
 mod meadow;
 
 #[path = "docs/markdown.rs"]

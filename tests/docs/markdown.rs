@@ -18,7 +18,7 @@ pub(crate) fn section<'a>(page: &'a str, heading: &str) -> &'a str {
 }
 
 /// The headings of one level in `text`, each with what stands under it.
-pub(crate) fn subsections<'a>(text: &'a str, level: usize) -> Vec<(&'a str, &'a str)> {
+pub(crate) fn subsections(text: &str, level: usize) -> Vec<(&str, &str)> {
     let mark = format!("\n{} ", "#".repeat(level));
     text.split(mark.as_str()).skip(1).map(|part| part.split_once('\n').unwrap_or((part, ""))).collect()
 }

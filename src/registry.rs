@@ -7,10 +7,10 @@
 //! whenever one goes.
 
 use crate::address::{AddressKey, Network};
-use crate::bucket::{Bucket, Rate};
 use crate::ids::ConnId;
 use crate::limits;
 use crate::time::Time;
+use crate::time::bucket::{Bucket, Rate};
 use slab::Slab;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;

@@ -8,11 +8,11 @@ pub mod duplicates;
 pub mod outbox;
 pub mod phase;
 
-use crate::bucket::{Bucket, Rate};
 use crate::http;
 use crate::limits;
 use crate::packet::Encoding;
 use crate::time::Time;
+use crate::time::bucket::{Bucket, Rate};
 use crate::websocket::{Connection, Role};
 use duplicates::Duplicates;
 use outbox::Outbox;

@@ -150,7 +150,13 @@ impl Core {
 
     /// A tick begins.
     pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
-        (self.tick, self.now, self.wall, self.wall_since) = (tick, now, wall, now);
+        (self.tick, self.now) = (tick, now);
+        self.set_wall(now, wall);
+    }
+
+    /// The wall time is `wall` at `now`.
+    pub(super) fn set_wall(&mut self, now: Time, wall: WallMs) {
+        (self.wall, self.wall_since) = (wall, now);
     }
 
     /// The wall time at `now`, from the last tick's.

@@ -127,7 +127,7 @@ pub struct Engine {
     /// Where the next slice of the sweep begins.
     sweep_from: u32,
     recorder: Option<Vec<Record>>,
-    /// When the first tick was.
+    /// Since when connections may come.
     started: Option<Time>,
     /// Resident memory, as whoever drives the engine last said.
     resident_bytes: u64,
@@ -322,9 +322,7 @@ impl Engine {
         if peer.game.is_some() {
             self.core.observe(|| Event::ClientDisconnected { conn, code: peer.closed });
         }
-        if self.draining && self.core.peers.is_empty() {
-            self.core.observe(|| Event::Stopped);
-        }
+        self.tell_stopped();
     }
 
     /// The next connection that has something to send, or about which the answer changed.
@@ -380,8 +378,7 @@ impl Engine {
     pub fn tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
         self.core.begin_tick(tick, now, wall);
         if self.started.is_none() {
-            self.started = Some(now);
-            self.core.observe(|| Event::Started);
+            self.start(now, wall);
         }
         if let Some(log) = &mut self.recorder {
             log.push(Record::Tick { tick, wall });
@@ -419,6 +416,14 @@ impl Engine {
         self.core.observe(|| Event::HealthUpdated { tick: report.tick, work_us: report.work_us, players });
     }
 
+    /// Connections may come from here on. Where they may come before the first tick, which starts the engine too, this
+    /// tells what time it is.
+    pub fn start(&mut self, now: Time, wall: WallMs) {
+        self.core.set_wall(now, wall);
+        self.started = Some(now);
+        self.core.observe(|| Event::Started);
+    }
+
     /// Tells the engine how much memory the process has resident, bytes.
     pub fn set_resident_bytes(&mut self, bytes: u64) {
         self.resident_bytes = bytes;
@@ -426,7 +431,7 @@ impl Engine {
 
     // ------------------------------------------------------------------------------------------------------ endings
 
-    /// Begins to stop: everybody is told, nobody is let in any more.
+    /// Begins to stop: everybody is told, nobody is let in any more. A request that has begun to come is still answered.
     pub fn drain(&mut self, now: Time) {
         self.core.now = now;
         self.draining = true;
@@ -436,14 +441,33 @@ impl Engine {
                 Phase::Auth | Phase::Playing => {
                     self.close(conn, Code::Shutdown, "the server is stopping", None, now);
                 }
-                Phase::Http => {
-                    if let Some(peer) = self.core.peers.get_mut(conn) {
-                        peer.session.step(Step::Finish, now);
-                    }
-                    self.core.call_attention(conn);
-                }
+                Phase::Http => self.finish_idle(conn, now),
                 Phase::Closing => {}
             }
+        }
+        self.tell_stopped();
+    }
+
+    /// Ends a connection that is between two requests.
+    fn finish_idle(&mut self, conn: ConnId, now: Time) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if peer.session.http().is_none_or(|http| http.is_idle()) {
+            peer.session.step(Step::Finish, now);
+            self.core.call_attention(conn);
+        }
+    }
+
+    /// Whoever is still connected is no more: for a stop that has waited long enough.
+    pub fn cut_off(&mut self, now: Time) {
+        let left: Vec<ConnId> = self.core.peers.iter().map(|(conn, _)| conn).collect();
+        for conn in left {
+            self.disconnect(conn, now);
+        }
+    }
+
+    fn tell_stopped(&mut self) {
+        if self.draining && self.core.peers.is_empty() {
+            self.core.observe(|| Event::Stopped);
         }
     }
 

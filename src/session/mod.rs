@@ -109,7 +109,9 @@ pub struct Session {
     phase: Phase,
     /// How packets are written, from the upgrade on.
     pub encoding: Encoding,
-    strikes: u8,
+    /// Messages in a row that came too soon, and control frames.
+    message_strikes: u8,
+    control_strikes: u8,
     malformed: u8,
     /// What waits for the peer.
     pub outbox: Outbox,
@@ -144,7 +146,8 @@ impl Session {
         Session {
             phase: Phase::Http,
             encoding: Encoding::Json,
-            strikes: 0,
+            message_strikes: 0,
+            control_strikes: 0,
             malformed: 0,
             outbox: Outbox::default(),
             websocket: Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH),
@@ -207,26 +210,12 @@ impl Session {
             .messages
             .take(rates.messages, 1, now)
             .and_then(|()| self.bytes.take(rates.bytes, bytes, now));
-        match taken {
-            Ok(()) => {
-                self.strikes = 0;
-                Ok(())
-            }
-            Err(retry_after_ms) => Err(self.strike(retry_after_ms)),
-        }
+        judge(taken, &mut self.message_strikes)
     }
 
-    /// Whether a control frame may come now.
+    /// Whether a control frame may come now; its refusals are a row of their own.
     pub fn take_control(&mut self, rates: &Rates, now: Time) -> Result<(), Limited> {
-        match self.control.take(rates.control, 1, now) {
-            Ok(()) => Ok(()),
-            Err(retry_after_ms) => Err(self.strike(retry_after_ms)),
-        }
-    }
-
-    fn strike(&mut self, retry_after_ms: u32) -> Limited {
-        self.strikes = self.strikes.saturating_add(1);
-        Limited { retry_after_ms, last: u32::from(self.strikes) >= limits::RATE_STRIKES }
+        judge(self.control.take(rates.control, 1, now), &mut self.control_strikes)
     }
 
     /// Counts an unreadable packet; true at [`limits::MALFORMED`].
@@ -291,6 +280,14 @@ impl Session {
         };
         (stood >= limit).then_some(due)
     }
+}
+
+/// Counts refusals in a row; one that passes ends the row.
+#[inline]
+fn judge(taken: Result<(), u32>, strikes: &mut u8) -> Result<(), Limited> {
+    *strikes = if taken.is_ok() { 0 } else { strikes.saturating_add(1) };
+    let last = u32::from(*strikes) >= limits::RATE_STRIKES;
+    taken.map_err(|retry_after_ms| Limited { retry_after_ms, last })
 }
 
 #[cfg(test)]

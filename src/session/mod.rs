@@ -271,7 +271,7 @@ impl Session {
             return (stood >= limits::HTTP_IDLE_TIME).then_some(Due::HttpIdle);
         }
         // A peer that never said anything owes its head from the moment it was accepted.
-        let Some(Http { connection, answered }) = self.http.as_deref() else { return None };
+        let Http { connection, answered } = self.http.as_deref()?;
         let (limit, due) = match connection.phase() {
             http::Phase::Idle if *answered > 0 => (limits::HTTP_IDLE_TIME, Due::HttpIdle),
             http::Phase::Idle | http::Phase::Head => (limits::HTTP_HEAD_TIME, Due::HeadTimeout),

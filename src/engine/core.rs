@@ -73,6 +73,11 @@ impl Peer {
         self.inbox.1 += 1;
     }
 
+    /// What of its memory is counted in the budget.
+    pub(super) fn accounted(&self) -> usize {
+        self.accounted
+    }
+
     /// Whether as many packets wait as may.
     pub(super) fn inbox_is_full(&self, tick: Tick) -> bool {
         self.inbox.0 == tick && self.inbox.1 >= limits::INBOX_PLAYER as u32
@@ -99,8 +104,11 @@ pub(super) struct Core {
     pub(super) secrets: Secrets,
     pub(super) counters: Counters,
     pub(super) observer: Option<Observer>,
-    /// Bytes of the budget in use.
-    pub(super) memory: usize,
+    /// Bytes of the budget that peers' buffers hold, as of the last time each of them was served. What was handed to
+    /// somebody since is not in it: those bodies are shared, and most peers take them at once.
+    memory: usize,
+    /// Bytes of the messages that wait for the tick.
+    pub(super) inbox_bytes: usize,
     /// Where one flush is put together; shared by all peers.
     pub(super) scratch: Vec<u8>,
     /// Where one packet is encoded; shared by all packets.
@@ -131,6 +139,7 @@ impl Core {
             counters: Counters::default(),
             observer: None,
             memory: 0,
+            inbox_bytes: 0,
             scratch: Vec::new(),
             encode: Vec::new(),
             tap: None,
@@ -168,8 +177,12 @@ impl Core {
 
     /// Sends a game's packet.
     pub(super) fn send<G: Game>(&mut self, game: GameId, to: To<'_>, re: Option<u32>, packet: &G::Out) {
-        let how =
-            How { layer: Kind::Game, re, priority: G::priority(packet), supersedes: G::supersedes(packet) };
+        let (priority, supersedes) = match re {
+            None => (G::priority(packet), G::supersedes(packet)),
+            // A packet that carried an `id` gets exactly one reply, also where the same packet unasked may be spared.
+            Some(_) => (G::priority(packet).max(Priority::High), None),
+        };
+        let how = How { layer: Kind::Game, re, priority, supersedes };
         self.deliver(game, to, how, packet);
     }
 
@@ -186,9 +199,7 @@ impl Core {
     }
 
     fn deliver<P: Serialize>(&mut self, game: GameId, to: To<'_>, how: How, packet: &P) {
-        let Core {
-            realms, peers, attention, doomed, counters, encode, tap, memory, settings, tick, now, ..
-        } = self;
+        let Core { realms, peers, attention, doomed, counters, encode, tap, settings, tick, now, .. } = self;
         let limit = settings.session.outbox_limit;
         let mut bodies: [Option<Body>; 2] = [None, None];
         let mut variant = None;
@@ -224,8 +235,6 @@ impl Core {
                 Pushed::Dropped => counters.packets_dropped += 1,
                 Pushed::Over => doomed.push((conn, Code::SlowConsumer, SLOW.to_owned())),
             }
-            peer.accounted += body.len();
-            *memory += body.len();
             if !peer.queued {
                 peer.queued = true;
                 attention.push_back(conn);
@@ -304,6 +313,11 @@ impl Core {
         session.websocket.close(Some(code), reason, None, session.outbox.close());
         session.step(Step::Finish, self.now);
         self.call_attention(conn);
+    }
+
+    /// Bytes of the budget in use.
+    pub(super) fn memory(&self) -> usize {
+        self.memory + self.inbox_bytes
     }
 
     /// Brings the budget up to date with what a peer holds now.

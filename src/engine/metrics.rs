@@ -184,7 +184,8 @@ impl Histogram {
 
     /// Upper bounds with their counts, divided by `unit`.
     fn scaled(&self, unit: f64) -> Vec<(f64, u64)> {
-        let bound = |i: usize| if i + 1 == Self::BUCKETS { f64::INFINITY } else { (16u64 << i) as f64 / unit };
+        let bound =
+            |i: usize| if i + 1 == Self::BUCKETS { f64::INFINITY } else { (16u64 << i) as f64 / unit };
         self.buckets.iter().enumerate().map(|(i, &count)| (bound(i), count)).collect()
     }
 

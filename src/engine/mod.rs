@@ -15,6 +15,7 @@
 //!
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
+mod audit;
 mod auth;
 mod context;
 mod core;
@@ -124,6 +125,8 @@ pub struct Engine {
     /// Refused connections that still read why.
     refusing: usize,
     draining: bool,
+    /// Whether it was told that everybody is gone after draining.
+    stopped: bool,
     /// Where the next slice of the sweep begins.
     sweep_from: u32,
     recorder: Option<Vec<Record>>,
@@ -147,6 +150,7 @@ impl Engine {
             paused: Vec::new(),
             refusing: 0,
             draining: false,
+            stopped: false,
             sweep_from: 0,
             recorder: None,
             started: None,
@@ -322,7 +326,12 @@ impl Engine {
         if peer.game.is_some() {
             self.core.observe(|| Event::ClientDisconnected { conn, code: peer.closed });
         }
-        if self.draining && self.core.peers.is_empty() {
+        self.tell_stopped();
+    }
+
+    /// Has the observer hear, once, that a draining engine has said goodbye to everybody.
+    fn tell_stopped(&mut self) {
+        if self.draining && self.core.peers.is_empty() && !std::mem::replace(&mut self.stopped, true) {
             self.core.observe(|| Event::Stopped);
         }
     }
@@ -341,7 +350,6 @@ impl Engine {
         let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
         let limit = core.settings.session.outbox_limit;
         let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
-        let next = self.next(conn, flushed.drained);
         self.core.counters.bytes_out += flushed.bytes as u64;
         self.core.counters.batches += u64::from(flushed.batches);
         self.core.account(conn);
@@ -352,7 +360,9 @@ impl Engine {
         if flushed.caught_up {
             self.tell_caught_up(conn);
         }
-        next
+        // What a peer did not take is held from here on, by it or by whoever holds more.
+        self.keep_budget(now);
+        self.next(conn, flushed.drained)
     }
 
     fn next(&mut self, conn: ConnId, drained: bool) -> Next {
@@ -389,6 +399,7 @@ impl Engine {
         for host in &mut self.hosts {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
+        self.core.inbox_bytes = 0;
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);
@@ -445,6 +456,7 @@ impl Engine {
                 Phase::Closing => {}
             }
         }
+        self.tell_stopped();
     }
 
     /// Whether nobody is left.
@@ -495,7 +507,7 @@ impl Engine {
 
     /// Closes whoever holds the most until the budget is kept again.
     fn keep_budget(&mut self, now: Time) {
-        while self.core.memory > self.core.settings.memory_limit {
+        while self.core.memory() > self.core.settings.memory_limit {
             let Some(conn) = self.core.largest() else { return };
             log::warn!("memory_limit is reached: closing the connection that holds the most, {conn}");
             self.close(

@@ -183,6 +183,11 @@ impl Session {
         &mut self.cold.http
     }
 
+    /// Bytes of memory held for a request that has not arrived whole.
+    pub fn http_buffered(&self) -> usize {
+        self.cold.http.buffered()
+    }
+
     /// What the HTTP side waits for has changed: the deadline of that runs from here.
     pub fn request_moved_on(&mut self, now: Time) {
         self.since = now;
@@ -244,7 +249,7 @@ impl Session {
 
     /// Bytes of memory that the peer can make grow.
     pub fn memory(&self) -> usize {
-        self.outbox.memory() + self.websocket.buffered() + self.cold.http.buffered()
+        self.outbox.memory() + self.websocket.buffered() + self.http_buffered()
     }
 
     /// The first thing that is due at `now`. A heartbeat is taken as sent by being asked for.

@@ -56,7 +56,7 @@ const NEVER: u32 = u32::MAX;
 pub enum Pushed {
     /// It waits.
     Queued,
-    /// It is of low priority and the peer is slow: it was dropped, or an older one for it.
+    /// It may be spared and the peer is slow: it was dropped, or an older one for it.
     Dropped,
     /// It waits, but the hard limit is passed: the peer is to be closed.
     Over,
@@ -87,7 +87,8 @@ pub struct Flushed {
 }
 
 impl Outbox {
-    /// Queues one packet. `limit` is the hard limit in bytes; from half of it on packets of low priority are dropped.
+    /// Queues one packet. `limit` is the hard limit in bytes; from half of it on packets of low priority are dropped,
+    /// from three quarters on those of normal priority too: what others say must not be able to push a peer over.
     pub fn push(
         &mut self,
         body: &Body,
@@ -107,6 +108,8 @@ impl Outbox {
             if !self.unsent.is_empty() && supersedes != NEVER && self.drop_superseded(supersedes) {
                 outcome = Pushed::Dropped;
             }
+        } else if priority.may_drop() && self.waiting() + body.len() > limit - limit / 4 {
+            return Pushed::Dropped;
         }
         self.bytes += body.len();
         self.queue.push_back(Queued { body: body.clone(), priority, supersedes });

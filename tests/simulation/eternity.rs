@@ -108,8 +108,9 @@ impl Shards {
             *self.places.get(&player).ok_or("nobody is in the world without a game_state")?;
         let location = self.map.find(location).ok_or("nobody is where there is nothing")?;
         // What is told is rounded: a place at a border may be on either side of it.
-        let around = |d: f32| self.map.region_at(Spot { location, at: Point::new(at.x + d, at.y + d) });
-        if around(-0.006) != region && around(0.006) != region {
+        let around = |dx, dy| self.map.region_at(Spot { location, at: Point::new(at.x + dx, at.y + dy) });
+        const D: f32 = 0.006;
+        if ![around(-D, -D), around(D, -D), around(-D, D), around(D, D)].contains(&region) {
             return Err(format!("{player} is at {at:?} and a member of {region:?}"));
         }
         let area: BTreeSet<RegionId> = world.engine.around(world.game, region).collect();
@@ -130,7 +131,8 @@ impl Shards {
 #[derive(Default)]
 struct Known {
     players: BTreeSet<PlayerId>,
-    /// Those whom the last `game_state` left out: they are gone, and that is still to be told.
+    /// Those whom a `game_state` left out: they are gone, which is still to be told, or the player is in an exit and
+    /// will be told everything afresh.
     left_out: BTreeSet<PlayerId>,
 }
 
@@ -161,7 +163,9 @@ impl Known {
                     return Err(format!("{me} is told where {stranger} is, of whom it does not know"));
                 }
             }
-            Out::Chat { channel: Channel::Local, from, .. } if from.id != me && !known.contains(&from.id) => {
+            Out::Chat { channel: Channel::Local, from, .. }
+                if from.id != me && !known.contains(&from.id) && !left_out.contains(&from.id) =>
+            {
                 return Err(format!("{me} hears {from:?} from out of sight"));
             }
             _ => {}

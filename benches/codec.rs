@@ -1,2 +1,333 @@
-//! Benchmark to come.
-fn main() {}
+//! The WebSocket codec without sockets, beside a bare loop that does only what every codec must (the limit), and beside
+//! tungstenite and fastwebsockets: `cargo bench --bench codec`.
+//!
+//! One round is as many frames as fill 64 KiB. Decoding: masked binary frames that lie whole in memory; for the others,
+//! which read from a stream, the stream is memory. Encoding: unmasked binary frames into a buffer that is reused.
+//! Text: one frame of 64 KiB under a mask of zeros, so that it is text again in the next round.
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use evertick::websocket::{Connection, Event, OpCode, Role, encode, encode_masked, unmask};
+use std::hint::black_box;
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
+const ROUND: usize = 64 << 10;
+const LIMIT: usize = 1 << 20;
+const CASES: [(&str, usize); 3] = [("32 B", 32), ("1 KiB", 1024), ("64 KiB", 65_536)];
+
+/// The limit: the checks that a server must make of a header, and an XOR of words in place.
+mod bare {
+    pub(super) fn xor(payload: &mut [u8], mask: [u8; 4]) {
+        let [a, b, c, d] = mask;
+        let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+        let (words, rest) = payload.as_chunks_mut::<8>();
+        for word in words {
+            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
+        }
+        for (i, byte) in rest.iter_mut().enumerate() {
+            *byte ^= mask[i & 3];
+        }
+    }
+
+    /// Unmasks the whole frames at the front of `bytes` and returns how many bytes they have.
+    #[inline]
+    pub(super) fn decode(bytes: &mut [u8], mut each: impl FnMut(u8, &[u8])) -> usize {
+        let mut at = 0;
+        loop {
+            let frame = &mut bytes[at..];
+            if frame.len() < 6 {
+                return at;
+            }
+            let (first, second) = (frame[0], frame[1]);
+            let opcode = first & 15;
+            let control = opcode >= 8;
+            if first & 0x70 != 0
+                || second & 0x80 == 0
+                || (3..8).contains(&opcode)
+                || opcode > 10
+                || (control && (first & 0x80 == 0 || second & 127 > 125))
+            {
+                return at;
+            }
+            let (size, len) = match second & 127 {
+                126 if frame.len() >= 8 => (8, usize::from(u16::from_be_bytes([frame[2], frame[3]]))),
+                127 if frame.len() >= 14 => {
+                    let len = frame[2..10].try_into().expect("eight bytes");
+                    (14, u64::from_be_bytes(len) as usize)
+                }
+                len @ 0..=125 => (6, usize::from(len)),
+                _ => return at,
+            };
+            if frame.len() < size + len {
+                return at;
+            }
+            let mask = frame[size - 4..size].try_into().expect("four bytes");
+            xor(&mut frame[size..size + len], mask);
+            each(first, &frame[size..size + len]);
+            at += size + len;
+        }
+    }
+
+    /// Writes a header to the front of `out` and returns its length.
+    #[inline]
+    pub(super) fn header(out: &mut [u8], len: usize) -> usize {
+        out[0] = 0x82;
+        match len {
+            0..=125 => {
+                out[1] = len as u8;
+                2
+            }
+            126..=0xffff => {
+                out[1] = 126;
+                out[2..4].copy_from_slice(&(len as u16).to_be_bytes());
+                4
+            }
+            _ => {
+                out[1] = 127;
+                out[2..10].copy_from_slice(&(len as u64).to_be_bytes());
+                10
+            }
+        }
+    }
+}
+
+/// A stream that never ends: the same bytes over and over; what is written to it is copied once and forgotten.
+struct Endless {
+    source: Vec<u8>,
+    at: usize,
+    sink: Vec<u8>,
+}
+
+impl Endless {
+    fn new(source: &[u8]) -> Endless {
+        Endless { source: source.to_vec(), at: 0, sink: vec![0; 256 << 10] }
+    }
+}
+
+impl Read for Endless {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let len = buffer.len().min(self.source.len() - self.at);
+        buffer[..len].copy_from_slice(&self.source[self.at..self.at + len]);
+        self.at = (self.at + len) % self.source.len();
+        Ok(len)
+    }
+}
+
+impl Write for Endless {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let len = bytes.len().min(self.sink.len());
+        self.sink[..len].copy_from_slice(&bytes[..len]);
+        black_box(&mut self.sink);
+        Ok(len)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl AsyncRead for Endless {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let len = self.read(buffer.initialize_unfilled())?;
+        buffer.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Endless {
+    fn poll_write(mut self: Pin<&mut Self>, _: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Poll::Ready(self.write(bytes))
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers")
+}
+
+fn decode(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("decode");
+    let runtime = runtime();
+    for (case, len) in CASES {
+        let mut frame = Vec::new();
+        encode_masked(&mut frame, OpCode::Binary, &vec![7; len], KEY);
+        let frames = (ROUND / frame.len()).max(1);
+        let mut bytes = frame.repeat(frames);
+        let source = bytes.clone();
+        group.throughput(Throughput::Bytes(bytes.len() as u64));
+
+        group.bench_function(BenchmarkId::new("bare", case), |bencher| {
+            bencher.iter(|| {
+                let mut count = 0;
+                bare::decode(black_box(&mut bytes), |first, payload| {
+                    black_box((first, payload.as_ptr(), payload.len()));
+                    count += 1;
+                });
+                assert_eq!(count, frames);
+            });
+        });
+        let mut connection = Connection::new(Role::Server, LIMIT);
+        group.bench_function(BenchmarkId::new("evertick", case), |bencher| {
+            bencher.iter(|| {
+                let mut input = black_box(&mut bytes[..]);
+                let mut count = 0;
+                while let Some(Event::Binary(payload)) = connection.next(&mut input) {
+                    black_box((payload.as_ptr(), payload.len()));
+                    count += 1;
+                }
+                assert_eq!(count, frames);
+            });
+        });
+        let mut socket = tungstenite::WebSocket::from_raw_socket(
+            Endless::new(&source),
+            tungstenite::protocol::Role::Server,
+            None,
+        );
+        group.bench_function(BenchmarkId::new("tungstenite", case), |bencher| {
+            bencher.iter(|| {
+                for _ in 0..frames {
+                    black_box(socket.read().expect("a lawful stream"));
+                }
+            });
+        });
+        let mut socket =
+            fastwebsockets::WebSocket::after_handshake(Endless::new(&source), fastwebsockets::Role::Server);
+        group.bench_function(BenchmarkId::new("fastwebsockets", case), |bencher| {
+            bencher.iter(|| {
+                runtime.block_on(async {
+                    for _ in 0..frames {
+                        black_box(socket.read_frame().await.expect("a lawful stream"));
+                    }
+                });
+            });
+        });
+    }
+    group.finish();
+}
+
+fn encoding(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("encode");
+    for (case, len) in CASES {
+        let payload = vec![7; len];
+        let size = len + evertick::websocket::Header::size(len, false);
+        let frames = (ROUND / size).max(1);
+        group.throughput(Throughput::Bytes((frames * size) as u64));
+
+        let mut out = vec![0; frames * size + 16];
+        group.bench_function(BenchmarkId::new("bare", case), |bencher| {
+            bencher.iter(|| {
+                let mut at = 0;
+                for _ in 0..frames {
+                    let payload = black_box(&payload[..]);
+                    at += bare::header(&mut out[at..], payload.len());
+                    out[at..at + payload.len()].copy_from_slice(payload);
+                    at += payload.len();
+                }
+                black_box(&mut out);
+            });
+        });
+        let mut out = Vec::with_capacity(frames * size + 16);
+        group.bench_function(BenchmarkId::new("evertick", case), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                for _ in 0..frames {
+                    encode(&mut out, OpCode::Binary, black_box(&payload));
+                }
+                black_box(&mut out);
+            });
+        });
+        group.bench_function(BenchmarkId::new("evertick, masked", case), |bencher| {
+            bencher.iter(|| {
+                out.clear();
+                for _ in 0..frames {
+                    encode_masked(&mut out, OpCode::Binary, black_box(&payload), KEY);
+                }
+                black_box(&mut out);
+            });
+        });
+        let shared = tungstenite::Bytes::from(payload.clone());
+        group.bench_function(BenchmarkId::new("tungstenite", case), |bencher| {
+            use tungstenite::protocol::frame::{Frame, coding};
+            bencher.iter(|| {
+                out.clear();
+                for _ in 0..frames {
+                    let opcode = coding::OpCode::Data(coding::Data::Binary);
+                    let frame = Frame::message(black_box(&shared).clone(), opcode, true);
+                    frame.format(&mut out).expect("memory takes everything");
+                }
+                black_box(&mut out);
+            });
+        });
+        let mut scratch = Vec::new();
+        group.bench_function(BenchmarkId::new("fastwebsockets", case), |bencher| {
+            use fastwebsockets::{Frame, Payload};
+            bencher.iter(|| {
+                for _ in 0..frames {
+                    let mut frame = Frame::binary(Payload::Borrowed(black_box(&payload)));
+                    black_box(frame.write(&mut scratch));
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
+fn text(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("text");
+    let ascii = "The quick brown fox jumps over the lazy dog. ".repeat(1457);
+    let mixed = "Grüße, κόσμε, здравствуй, 世界, 🌍! ".repeat(1150);
+    for (case, text) in [("ASCII", ascii), ("mixed scripts", mixed)] {
+        let mut end = ROUND.min(text.len());
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        let text = &text.as_bytes()[..end];
+        let mut frame = Vec::new();
+        encode_masked(&mut frame, OpCode::Text, text, [0; 4]);
+        let mut payload = text.to_vec();
+        group.throughput(Throughput::Bytes(text.len() as u64));
+
+        group.bench_function(BenchmarkId::new("std, not masked", case), |bencher| {
+            bencher.iter(|| std::str::from_utf8(black_box(text)).is_ok());
+        });
+        group.bench_function(BenchmarkId::new("unmask, then std", case), |bencher| {
+            bencher.iter(|| {
+                unmask(black_box(&mut payload), black_box([0; 4]), 0);
+                std::str::from_utf8(&payload).is_ok()
+            });
+        });
+        let mut connection = Connection::new(Role::Server, LIMIT);
+        group.bench_function(BenchmarkId::new("evertick", case), |bencher| {
+            bencher.iter(|| {
+                let mut input = black_box(&mut frame[..]);
+                assert!(matches!(connection.next(&mut input), Some(Event::Text(_))));
+            });
+        });
+        let mut connection = Connection::new(Role::Server, LIMIT);
+        group.bench_function(BenchmarkId::new("evertick, in two reads", case), |bencher| {
+            bencher.iter(|| {
+                let (mut front, mut back) = black_box(&mut frame[..]).split_at_mut(30_000);
+                assert!(connection.next(&mut front).is_none());
+                assert!(matches!(connection.next(&mut back), Some(Event::Text(_))));
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(all, decode, encoding, text);
+criterion_main!(all);

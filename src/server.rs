@@ -12,7 +12,7 @@ use crate::ids::ConnId;
 use crate::net::{self, Clock, Control, EventLoop, Service};
 use crate::outgoing::{Next, Outgoing};
 use crate::time::{Tick, TickClock, Time, WallMs};
-use std::io;
+use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -147,7 +147,10 @@ impl Server {
     pub fn run(self) -> Result<(), Box<dyn std::error::Error>> {
         let bound = self.bind()?;
         bound.stop_on_signals()?;
-        println!("evertick listening on http://{}", bound.local_addr());
+        let address = bound.local_addr();
+        log::info!("evertick {} listens on {address}", env!("CARGO_PKG_VERSION"));
+        // Nobody may be reading; that is no reason not to serve.
+        let _ = writeln!(io::stdout(), "evertick listening on http://{address}");
         bound.run()?;
         Ok(())
     }
@@ -199,6 +202,7 @@ impl Bound {
     /// # Errors
     /// Only when the system's poll fails.
     pub fn run(mut self) -> io::Result<()> {
+        self.node.engine.start(self.node.clock.now(), wall());
         self.events.run(&mut self.node)
     }
 }
@@ -325,7 +329,11 @@ impl Service for Node {
                 Control::Drain
             }
             None => Control::Run,
-            Some(since) if self.engine.is_empty() || now.since(since) >= self.grace => Control::Stop,
+            Some(_) if self.engine.is_empty() => Control::Stop,
+            Some(since) if now.since(since) >= self.grace => {
+                self.engine.cut_off(now);
+                Control::Stop
+            }
             Some(_) => Control::Drain,
         }
     }

@@ -10,7 +10,7 @@ use evertick::outgoing::Outgoing;
 use evertick::time::Time;
 use socket2::SockRef;
 use std::collections::{HashMap, VecDeque};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, IoSlice, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -432,6 +432,43 @@ fn a_service_that_finishes_with_unsent_data_delivers_all_of_it() {
     assert!(read_to_end(&mut client) == pattern(LEN));
     drop(client);
     wait_until("the connection is closed", || server.closed() == 1);
+    server.stop();
+}
+
+#[test]
+fn gathered_writes_arrive_whole_and_in_order() {
+    /// Answers with more slices than a system takes at once, and more bytes than a socket does.
+    #[derive(Default)]
+    struct Gather(Unsent);
+    impl Handler for Gather {
+        fn receive(&mut self, _: &mut Peers, conn: ConnId, _: &mut [u8], out: &mut dyn Outgoing) -> Next {
+            let answer = pattern(10 << 20);
+            let (mut taken, mut from) = (0, 0);
+            for slices_at_once in [1, 2, 700, 5000] {
+                let (before, mut slices) = (from, Vec::new());
+                for i in 0..slices_at_once {
+                    let len = (i * 7) % 900;
+                    slices.push(IoSlice::new(&answer[from..from + len]));
+                    from += len;
+                }
+                if taken == before {
+                    taken += out.write_vectored(&slices);
+                }
+            }
+            if taken == from {
+                taken += out.write_vectored(&[IoSlice::new(&[]), IoSlice::new(&answer[from..])]);
+            }
+            self.0.0.insert(conn.slot, answer[taken..].to_vec());
+            Next::Pause
+        }
+        fn flush(&mut self, _: &mut Peers, conn: ConnId, out: &mut dyn Outgoing) -> Next {
+            if self.0.flush(conn, out) { Next::Finish } else { Next::Pause }
+        }
+    }
+    let server = run(Gather::default());
+    let mut client = server.connect();
+    client.write_all(b"GET").unwrap();
+    assert!(read_to_end(&mut client) == pattern(10 << 20));
     server.stop();
 }
 

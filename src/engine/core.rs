@@ -113,6 +113,8 @@ pub(super) struct Core {
     pub(super) scratch: Vec<u8>,
     /// Where one packet is encoded; shared by all packets.
     encode: Vec<u8>,
+    /// When a failure was last logged.
+    failed_at: Option<Time>,
     /// Who hears what is sent, for tests that compare runs.
     pub(super) tap: Option<Tap>,
 }
@@ -142,6 +144,7 @@ impl Core {
             inbox_bytes: 0,
             scratch: Vec::new(),
             encode: Vec::new(),
+            failed_at: None,
             tap: None,
         }
     }
@@ -156,7 +159,13 @@ impl Core {
 
     /// A tick begins.
     pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
-        (self.tick, self.now, self.wall, self.wall_since) = (tick, now, wall, now);
+        (self.tick, self.now) = (tick, now);
+        self.set_wall(now, wall);
+    }
+
+    /// The wall time is `wall` at `now`.
+    pub(super) fn set_wall(&mut self, now: Time, wall: WallMs) {
+        (self.wall, self.wall_since) = (wall, now);
     }
 
     /// The wall time at `now`, from the last tick's.
@@ -203,6 +212,7 @@ impl Core {
         let limit = settings.session.outbox_limit;
         let mut bodies: [Option<Body>; 2] = [None, None];
         let mut variant = None;
+        let mut failed = None;
         let mut recipients = 0;
         let realm = &realms[usize::from(game.0)];
         realm.each(to, |member| {
@@ -211,11 +221,8 @@ impl Core {
                 encode.clear();
                 match packet::encode(member.encoding, how.layer, how.re, packet, encode) {
                     Ok(v) => variant = Some(v),
-                    Err(error) => {
-                        // The game's own fault: a type that its encoding cannot carry. Said once per packet.
-                        log::error!("a packet cannot be encoded and is not sent: {error}");
-                        encode.clear();
-                    }
+                    // The game's own fault: a type that its encoding cannot carry.
+                    Err(error) => failed = Some(error),
                 }
                 *body = Some(Body::from(encode.as_slice()));
             }
@@ -233,6 +240,8 @@ impl Core {
             match peer.session.outbox.push(body, how.priority, how.supersedes, limit, *now) {
                 Pushed::Queued => {}
                 Pushed::Dropped => counters.packets_dropped += 1,
+                // Who took all so far is offered this too before it is judged, see `Engine::flush`.
+                Pushed::Over if !peer.session.outbox.is_stuck() => {}
                 Pushed::Over => doomed.push((conn, Code::SlowConsumer, SLOW.to_owned())),
             }
             if !peer.queued {
@@ -243,6 +252,19 @@ impl Core {
         if let Some(variant) = variant {
             counters.sent(game, how.layer, variant, recipients);
         }
+        if let Some(error) = failed {
+            self.fail(format!("a packet cannot be encoded and is not sent: {error}"));
+        }
+    }
+
+    /// Says that something went wrong that is no peer's protocol error: in the log at most once a second, to the
+    /// observer always.
+    pub(super) fn fail(&mut self, message: String) {
+        if self.failed_at.is_none_or(|at| self.now.since(at).as_secs() >= 1) {
+            self.failed_at = Some(self.now);
+            log::error!("{message}");
+        }
+        self.observe(|| Event::Error { message });
     }
 
     /// Queues one control packet for one peer, whatever its phase.
@@ -256,7 +278,8 @@ impl Core {
         };
         let body = Body::from(self.encode.as_slice());
         let limit = self.settings.session.outbox_limit;
-        if peer.session.outbox.push(&body, Priority::Critical, None, limit, self.now) == Pushed::Over {
+        let pushed = peer.session.outbox.push(&body, Priority::Critical, None, limit, self.now);
+        if pushed == Pushed::Over && peer.session.outbox.is_stuck() {
             self.doomed.push((conn, Code::SlowConsumer, SLOW.to_owned()));
         }
         self.counters.sent_control(variant);
@@ -343,7 +366,8 @@ impl Core {
     }
 }
 
-const SLOW: &str = "your connection takes less than the game sends";
+/// Why a peer whose outbox is too full is closed.
+pub(super) const SLOW: &str = "your connection takes less than the game sends";
 
 /// How a packet is encoded and queued.
 #[derive(Clone, Copy, Debug)]

@@ -31,7 +31,7 @@ mod routes;
 mod status;
 mod sweep;
 
-use self::core::{Core, Peer};
+use self::core::{Core, Peer, SLOW};
 use crate::address::Network;
 use crate::http::cors::Origins;
 use crate::http::{Exchange, Page};
@@ -130,7 +130,7 @@ pub struct Engine {
     /// Where the next slice of the sweep begins.
     sweep_from: u32,
     recorder: Option<Vec<Record>>,
-    /// When the first tick was.
+    /// Since when connections may come.
     started: Option<Time>,
     /// Resident memory, as whoever drives the engine last said.
     resident_bytes: u64,
@@ -329,13 +329,6 @@ impl Engine {
         self.tell_stopped();
     }
 
-    /// Has the observer hear, once, that a draining engine has said goodbye to everybody.
-    fn tell_stopped(&mut self) {
-        if self.draining && self.core.peers.is_empty() && !std::mem::replace(&mut self.stopped, true) {
-            self.core.observe(|| Event::Stopped);
-        }
-    }
-
     /// The next connection that has something to send, or about which the answer changed.
     pub fn attention(&mut self) -> Option<ConnId> {
         self.core.attention.pop_front()
@@ -350,6 +343,7 @@ impl Engine {
         let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
         let limit = core.settings.session.outbox_limit;
         let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
+        let is_over = flushed.left > limit && peer.session.phase().is_websocket();
         self.core.counters.bytes_out += flushed.bytes as u64;
         self.core.counters.batches += u64::from(flushed.batches);
         self.core.account(conn);
@@ -359,6 +353,9 @@ impl Engine {
         }
         if flushed.caught_up {
             self.tell_caught_up(conn);
+        }
+        if is_over {
+            self.close(conn, Code::SlowConsumer, SLOW, None, now);
         }
         // What a peer did not take is held from here on, by it or by whoever holds more.
         self.keep_budget(now);
@@ -390,8 +387,7 @@ impl Engine {
     pub fn tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
         self.core.begin_tick(tick, now, wall);
         if self.started.is_none() {
-            self.started = Some(now);
-            self.core.observe(|| Event::Started);
+            self.start(now, wall);
         }
         if let Some(log) = &mut self.recorder {
             log.push(Record::Tick { tick, wall });
@@ -430,6 +426,14 @@ impl Engine {
         self.core.observe(|| Event::HealthUpdated { tick: report.tick, work_us: report.work_us, players });
     }
 
+    /// Connections may come from here on. Where they may come before the first tick, which starts the engine too, this
+    /// tells what time it is.
+    pub fn start(&mut self, now: Time, wall: WallMs) {
+        self.core.set_wall(now, wall);
+        self.started = Some(now);
+        self.core.observe(|| Event::Started);
+    }
+
     /// Tells the engine how much memory the process has resident, bytes.
     pub fn set_resident_bytes(&mut self, bytes: u64) {
         self.resident_bytes = bytes;
@@ -437,7 +441,7 @@ impl Engine {
 
     // ------------------------------------------------------------------------------------------------------ endings
 
-    /// Begins to stop: everybody is told, nobody is let in any more.
+    /// Begins to stop: everybody is told, nobody is let in any more. A request that has begun to come is still answered.
     pub fn drain(&mut self, now: Time) {
         self.core.now = now;
         self.draining = true;
@@ -447,16 +451,35 @@ impl Engine {
                 Phase::Auth | Phase::Playing => {
                     self.close(conn, Code::Shutdown, "the server is stopping", None, now);
                 }
-                Phase::Http => {
-                    if let Some(peer) = self.core.peers.get_mut(conn) {
-                        peer.session.step(Step::Finish, now);
-                    }
-                    self.core.call_attention(conn);
-                }
+                Phase::Http => self.finish_idle(conn, now),
                 Phase::Closing => {}
             }
         }
         self.tell_stopped();
+    }
+
+    /// Ends a connection that is between two requests.
+    fn finish_idle(&mut self, conn: ConnId, now: Time) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if peer.session.http().is_none_or(|http| http.is_idle()) {
+            peer.session.step(Step::Finish, now);
+            self.core.call_attention(conn);
+        }
+    }
+
+    /// Whoever is still connected is no more: for a stop that has waited long enough.
+    pub fn cut_off(&mut self, now: Time) {
+        let left: Vec<ConnId> = self.core.peers.iter().map(|(conn, _)| conn).collect();
+        for conn in left {
+            self.disconnect(conn, now);
+        }
+    }
+
+    /// Has the observer hear, once, that a draining engine has said goodbye to everybody.
+    fn tell_stopped(&mut self) {
+        if self.draining && self.core.peers.is_empty() && !std::mem::replace(&mut self.stopped, true) {
+            self.core.observe(|| Event::Stopped);
+        }
     }
 
     /// Whether nobody is left.
@@ -509,7 +532,7 @@ impl Engine {
     fn keep_budget(&mut self, now: Time) {
         while self.core.memory() > self.core.settings.memory_limit {
             let Some(conn) = self.core.largest() else { return };
-            log::warn!("memory_limit is reached: closing the connection that holds the most, {conn}");
+            self.core.fail(format!("memory_limit is reached: closing {conn}, which holds the most"));
             self.close(
                 conn,
                 Code::SlowConsumer,

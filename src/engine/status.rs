@@ -96,7 +96,7 @@ impl Engine {
         Response::new(200).bytes(MEDIA_TYPE, body.into_bytes())
     }
 
-    /// Milliseconds since the first tick.
+    /// Milliseconds since the start.
     fn uptime_ms(&self, now: Time) -> u64 {
         self.started.map_or(0, |at| now.since(at).as_millis() as u64)
     }

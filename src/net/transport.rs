@@ -9,9 +9,18 @@ use std::io::{self, ErrorKind, IoSlice, Read, Write};
 use std::net::Shutdown;
 
 /// Whether a call that moved fewer bytes than it could have proves that the next would block, and whether an event will
-/// come when it no longer would. epoll(7) and kqueue(2) are edge-triggered on the socket's state: they do. On
-/// Windows, mio asks for the next event only when a call has said "would block", so each must be driven to that.
-const SHORT_IS_DRAINED: bool = cfg!(unix);
+/// come when it no longer would. epoll(7) and kqueue(2) watch the socket itself: they do. Elsewhere (Windows, poll) mio
+/// asks for the next event only when a call has said "would block", so each must be driven to that.
+const SHORT_IS_DRAINED: bool = cfg!(any(
+    target_os = "linux",
+    target_os = "android",
+    target_os = "illumos",
+    target_vendor = "apple",
+    target_os = "freebsd",
+    target_os = "netbsd",
+    target_os = "openbsd",
+    target_os = "dragonfly",
+));
 
 /// How many slices one vectored write is known to take: `IOV_MAX`, or the 16 that POSIX promises.
 const SLICES_AT_ONCE: usize = if cfg!(any(target_os = "linux", target_os = "macos")) { 1024 } else { 16 };

@@ -32,9 +32,9 @@ enum Contents<'a> {
 
 /// Opens one message of a client.
 ///
-/// Fails with `malformed` where the message is not JSON, or the envelope around the packet is wrong. JSON members may
-/// stand in any order, `data` may be absent or null, unknown members are skipped, and of members of one name the
-/// last counts.
+/// Fails with `malformed` where the envelope around the packet is wrong; what is inside `data` may turn out to be
+/// malformed only when it is decoded. JSON members may stand in any order, `data` may be absent or null, unknown
+/// members are skipped, and of members of one name the last counts.
 pub fn open(encoding: Encoding, message: &[u8]) -> Result<Envelope<'_>, Unreadable> {
     match encoding {
         Encoding::Json => {

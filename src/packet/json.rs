@@ -1,10 +1,13 @@
 //! JSON: serde's variant name becomes `type` and its fields become `data`, and back; the rest is serde_json's.
 //!
 //! Reading goes twice over the fields: once to find where they end, once to decode them into what `type` says. That
-//! is what lets `type` stand behind `data`.
+//! is what lets `type` stand behind `data`. There are two ways of doing each: a quick one for what clients usually
+//! write (`scan`, then serde_json by itself), and a thorough one for all else (serde_json, then `strict`). The quick one
+//! only ever says yes; **where it does not, the thorough one decides, from the beginning.**
 
 use super::encoding::EncodeError;
 use super::envelope::Unreadable;
+use super::scan::{Scanned, scan};
 use super::strict::{Strict, Trace};
 use super::variant::{EnumOnly, Outermost, Variant, variant_of};
 use serde::de::value::StrDeserializer;
@@ -25,10 +28,32 @@ pub(super) struct Contents<'a> {
     pub(super) name: Cow<'a, str>,
     /// `data` as it stands in the message; `None` where it is absent or null.
     data: Option<&'a str>,
+    reading: Reading<'a>,
 }
 
-/// Reads a client's envelope: its `id` and its contents.
+/// How much is known of `data`.
+#[derive(Clone, Copy, Debug)]
+enum Reading<'a> {
+    /// It is JSON.
+    Thorough,
+    /// It may be no JSON: then this message is read thoroughly.
+    Quick { message: &'a [u8], plain: bool },
+}
+
+/// Reads a client's envelope: its `id` and its contents. Whether `data` is JSON may be found out only by [`decode`].
 pub(super) fn open(message: &[u8]) -> Result<(Option<u32>, Contents<'_>), Unreadable> {
+    let text = simdutf8::basic::from_utf8(message).ok();
+    match text.and_then(|text| scan(text, "id")) {
+        Some(Scanned { number, name, data, plain }) => {
+            let reading = Reading::Quick { message, plain };
+            Ok((number, Contents { name: Cow::Borrowed(name), data, reading }))
+        }
+        None => open_thoroughly(message),
+    }
+}
+
+/// The same for any JSON.
+pub(super) fn open_thoroughly(message: &[u8]) -> Result<(Option<u32>, Contents<'_>), Unreadable> {
     let mut json = serde_json::Deserializer::from_slice(message);
     let mut members = Members::new("id");
     let read = members.read(&mut json).and_then(|()| json.end());
@@ -72,7 +97,8 @@ impl<'a> Members<'a> {
         let fail = |fault: Unreadable| Unreadable { id, ..fault };
         read.map_err(|e| fail(Unreadable::malformed(e)))?;
         let name = name.ok_or_else(|| fail(Unreadable::malformed("`type` is missing")))?;
-        Ok((id, Contents { name, data: data.filter(|data| *data != "null") }))
+        let data = data.filter(|data| *data != "null");
+        Ok((id, Contents { name, data, reading: Reading::Thorough }))
     }
 }
 
@@ -138,15 +164,32 @@ impl Visitor<'_> for Member {
 
 /// Decodes a packet: `name` chooses the variant, `data` fills it.
 pub(super) fn decode<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, Unreadable> {
+    match contents.reading {
+        Reading::Thorough => decode_thoroughly(contents),
+        Reading::Quick { message, plain } => match decode_plain(contents, plain) {
+            Some(packet) => Ok(packet),
+            None => open_thoroughly(message).and_then(|(_, contents)| decode_thoroughly(&contents)),
+        },
+    }
+}
+
+/// Decodes a packet by serde_json alone, where that is strict enough.
+fn decode_plain<P: DeserializeOwned>(contents: &Contents<'_>, plain: bool) -> Option<P> {
+    if !plain {
+        return None;
+    }
+    let data = contents.data.unwrap_or("{}");
+    let inside = &mut serde_json::Deserializer::from_str(data);
+    P::deserialize(Packet { name: &contents.name, data, inside }).ok()
+}
+
+/// Decodes a packet strictly; `data` is JSON.
+fn decode_thoroughly<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, Unreadable> {
     let data = contents.data.unwrap_or("{}");
     let trace = Trace::new();
-    let result = P::deserialize(Packet {
-        name: &contents.name,
-        data,
-        json: &mut serde_json::Deserializer::from_str(data),
-        trace: &trace,
-    });
-    match result {
+    let mut json = serde_json::Deserializer::from_str(data);
+    let inside = Strict::text(&mut json, &trace);
+    match P::deserialize(Packet { name: &contents.name, data, inside }) {
         Ok(packet) => Ok(packet),
         Err(Fault::UnknownType) => {
             Err(Unreadable::unknown_type(format_args!("no packet `{}`", contents.name)))
@@ -167,9 +210,10 @@ pub(super) fn decode<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, 
 /// Decodes a packet in which a field stands twice: a tree keeps the last of each name. Derived structs refuse the second
 /// and read the first, so this way is taken when the straight one failed.
 fn decode_last_of_each<P: DeserializeOwned>(contents: &Contents<'_>) -> Option<P> {
-    let tree: serde_json::Value = serde_json::from_str(contents.data?).ok()?;
+    let data = contents.data?;
+    let tree: serde_json::Value = serde_json::from_str(data).ok()?;
     let trace = Trace::new();
-    P::deserialize(Packet { name: &contents.name, data: contents.data?, json: tree, trace: &trace }).ok()
+    P::deserialize(Packet { name: &contents.name, data, inside: Strict::text(tree, &trace) }).ok()
 }
 
 /// serde_json says where in `data` a fault is; in the message it is elsewhere, and the field's name says it better.
@@ -178,12 +222,11 @@ fn without_position(text: &str) -> &str {
 }
 
 /// The outermost enum, taken from `type` and `data`.
-struct Packet<'a, J> {
+struct Packet<'a, D> {
     name: &'a str,
     data: &'a str,
     /// A deserializer of `data`.
-    json: J,
-    trace: &'a Trace<'a>,
+    inside: D,
 }
 
 /// Why a packet could not be decoded.
@@ -218,7 +261,7 @@ impl de::Error for Fault {
     }
 }
 
-impl<'de, J: Deserializer<'de, Error = serde_json::Error>> Deserializer<'de> for Packet<'de, J> {
+impl<'de, D: Deserializer<'de, Error = serde_json::Error>> Deserializer<'de> for Packet<'de, D> {
     type Error = Fault;
 
     fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
@@ -248,7 +291,7 @@ impl<'de, J: Deserializer<'de, Error = serde_json::Error>> Deserializer<'de> for
     }
 }
 
-impl<'de, J: Deserializer<'de, Error = serde_json::Error>> EnumAccess<'de> for Packet<'de, J> {
+impl<'de, D: Deserializer<'de, Error = serde_json::Error>> EnumAccess<'de> for Packet<'de, D> {
     type Error = Fault;
     type Variant = Self;
 
@@ -258,11 +301,7 @@ impl<'de, J: Deserializer<'de, Error = serde_json::Error>> EnumAccess<'de> for P
     }
 }
 
-impl<'de, J: Deserializer<'de, Error = serde_json::Error>> Packet<'de, J> {
-    fn inside(self) -> Strict<'de, 'de, J> {
-        Strict::text(self.json, self.trace)
-    }
-
+impl<'de, D: Deserializer<'de, Error = serde_json::Error>> Packet<'de, D> {
     fn must_be_an_object(&self) -> Result<(), Fault> {
         match self.data.starts_with('{') {
             true => Ok(()),
@@ -271,19 +310,20 @@ impl<'de, J: Deserializer<'de, Error = serde_json::Error>> Packet<'de, J> {
     }
 }
 
-impl<'de, J: Deserializer<'de, Error = serde_json::Error>> VariantAccess<'de> for Packet<'de, J> {
+impl<'de, D: Deserializer<'de, Error = serde_json::Error>> VariantAccess<'de> for Packet<'de, D> {
     type Error = Fault;
 
     fn unit_variant(self) -> Result<(), Fault> {
-        self.must_be_an_object()
+        self.must_be_an_object()?;
+        IgnoredAny::deserialize(self.inside).map(drop).map_err(Fault::Data)
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
-        seed.deserialize(self.inside()).map_err(Fault::Data)
+        seed.deserialize(self.inside).map_err(Fault::Data)
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Fault> {
-        self.inside().deserialize_tuple(len, visitor).map_err(Fault::Data)
+        self.inside.deserialize_tuple(len, visitor).map_err(Fault::Data)
     }
 
     fn struct_variant<V: Visitor<'de>>(
@@ -292,7 +332,7 @@ impl<'de, J: Deserializer<'de, Error = serde_json::Error>> VariantAccess<'de> fo
         visitor: V,
     ) -> Result<V::Value, Fault> {
         self.must_be_an_object()?;
-        self.inside().deserialize_struct("data", fields, visitor).map_err(Fault::Data)
+        self.inside.deserialize_struct("data", fields, visitor).map_err(Fault::Data)
     }
 }
 

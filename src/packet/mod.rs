@@ -21,6 +21,7 @@ pub mod envelope;
 mod json;
 mod postcard;
 pub mod priority;
+mod scan;
 mod strict;
 pub mod variant;
 

@@ -1,6 +1,6 @@
 //! What serde knows about a derived enum: the names of its variants, and which one a value is.
 //!
-//! Both are learnt by handing serde a format that does nothing but look. [`EnumOnly`] is the half of a serializer
+//! Both are learnt by handing serde a format that does nothing but look. `EnumOnly` is the half of a serializer
 //! that every such format shares: a packet is an enum, and whatever else comes is its author's mistake.
 
 use serde::de::{self, DeserializeOwned, Deserializer, Visitor};

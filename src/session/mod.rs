@@ -109,7 +109,9 @@ pub struct Session {
     phase: Phase,
     /// How packets are written, from the upgrade on.
     pub encoding: Encoding,
-    strikes: u8,
+    /// Messages in a row that came too soon, and control frames.
+    message_strikes: u8,
+    control_strikes: u8,
     malformed: u8,
     /// What waits for the peer.
     pub outbox: Outbox,
@@ -124,15 +126,18 @@ pub struct Session {
     received: Time,
     /// When a heartbeat was last sent.
     pinged: Time,
-    cold: Box<Cold>,
+    /// The HTTP side; gone with the upgrade.
+    http: Option<Box<Http>>,
+    /// What was sent lately; there from the first packet on that may be a duplicate.
+    duplicates: Option<Box<Duplicates>>,
 }
 
-/// What is needed seldom.
-#[derive(Debug)]
-struct Cold {
-    http: http::Connection,
-    requests: u32,
-    duplicates: Duplicates,
+/// A peer that speaks HTTP.
+#[derive(Debug, Default)]
+struct Http {
+    connection: http::Connection,
+    /// Requests answered.
+    answered: u32,
 }
 
 impl Session {
@@ -141,7 +146,8 @@ impl Session {
         Session {
             phase: Phase::Http,
             encoding: Encoding::Json,
-            strikes: 0,
+            message_strikes: 0,
+            control_strikes: 0,
             malformed: 0,
             outbox: Outbox::default(),
             websocket: Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH),
@@ -151,11 +157,8 @@ impl Session {
             since: now,
             received: now,
             pinged: now,
-            cold: Box::new(Cold {
-                http: http::Connection::new(),
-                requests: 0,
-                duplicates: Duplicates::default(),
-            }),
+            http: Some(Box::default()),
+            duplicates: None,
         }
     }
 
@@ -169,6 +172,9 @@ impl Session {
         let Some(next) = self.phase.after(step) else { return false };
         self.phase = next;
         self.since = now;
+        if next.is_websocket() {
+            self.http = None;
+        }
         true
     }
 
@@ -179,13 +185,13 @@ impl Session {
     }
 
     /// The HTTP side, while the peer is in [`Phase::Http`].
-    pub fn http(&mut self) -> &mut http::Connection {
-        &mut self.cold.http
+    pub fn http(&mut self) -> Option<&mut http::Connection> {
+        self.http.as_mut().map(|http| &mut http.connection)
     }
 
     /// Bytes of memory held for a request that has not arrived whole.
     pub fn http_buffered(&self) -> usize {
-        self.cold.http.buffered()
+        self.http.as_ref().map_or(0, |http| http.connection.buffered())
     }
 
     /// What the HTTP side waits for has changed: the deadline of that runs from here.
@@ -195,7 +201,9 @@ impl Session {
 
     /// A request was answered.
     pub fn request_answered(&mut self, now: Time) {
-        self.cold.requests = self.cold.requests.saturating_add(1);
+        if let Some(http) = &mut self.http {
+            http.answered = http.answered.saturating_add(1);
+        }
         self.since = now;
     }
 
@@ -207,26 +215,12 @@ impl Session {
             .messages
             .take(rates.messages, 1, now)
             .and_then(|()| self.bytes.take(rates.bytes, bytes, now));
-        match taken {
-            Ok(()) => {
-                self.strikes = 0;
-                Ok(())
-            }
-            Err(retry_after_ms) => Err(self.strike(retry_after_ms)),
-        }
+        judge(taken, &mut self.message_strikes)
     }
 
-    /// Whether a control frame may come now.
+    /// Whether a control frame may come now; its refusals are a row of their own.
     pub fn take_control(&mut self, rates: &Rates, now: Time) -> Result<(), Limited> {
-        match self.control.take(rates.control, 1, now) {
-            Ok(()) => Ok(()),
-            Err(retry_after_ms) => Err(self.strike(retry_after_ms)),
-        }
-    }
-
-    fn strike(&mut self, retry_after_ms: u32) -> Limited {
-        self.strikes = self.strikes.saturating_add(1);
-        Limited { retry_after_ms, last: u32::from(self.strikes) >= limits::RATE_STRIKES }
+        judge(self.control.take(rates.control, 1, now), &mut self.control_strikes)
     }
 
     /// Counts an unreadable packet; true at [`limits::MALFORMED`].
@@ -237,14 +231,14 @@ impl Session {
 
     /// Whether the same message came a moment ago.
     pub fn is_repeated(&mut self, message: &[u8], window: Duration, now: Time) -> bool {
-        self.cold.duplicates.is_repeated(message, window, now)
+        self.duplicates.get_or_insert_default().is_repeated(message, window, now)
     }
 
     /// Lets go of everything that waits or is incomplete: for a peer that is cut.
     pub fn let_go(&mut self) {
         self.outbox = Outbox::default();
         self.websocket = Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH);
-        self.cold.http = http::Connection::new();
+        self.http = None;
     }
 
     /// Bytes of memory that the peer can make grow.
@@ -252,10 +246,12 @@ impl Session {
         self.outbox.memory() + self.websocket.buffered() + self.http_buffered()
     }
 
-    /// The first thing that is due at `now`. A heartbeat is taken as sent by being asked for.
+    /// The first thing that is due at `now`. A heartbeat is taken as sent by being asked for. Memory that the peer has not
+    /// needed since the last time is given back.
     pub fn due(&mut self, settings: &Settings, now: Time) -> Option<Due> {
         let stood = now.since(self.since);
         let silent = now.since(self.received);
+        self.outbox.rest();
         let slow = self.outbox.over_soft_limit_since().is_some_and(|at| now.since(at) >= limits::SLOW_TIME);
         match self.phase {
             Phase::Http => self.due_http(stood),
@@ -279,12 +275,102 @@ impl Session {
             return (stood >= limits::HTTP_IDLE_TIME).then_some(Due::HttpIdle);
         }
         // A peer that never said anything owes its head from the moment it was accepted.
-        let (limit, due) = match self.cold.http.phase() {
-            http::Phase::Idle if self.cold.requests > 0 => (limits::HTTP_IDLE_TIME, Due::HttpIdle),
+        let Http { connection, answered } = self.http.as_deref()?;
+        let (limit, due) = match connection.phase() {
+            http::Phase::Idle if *answered > 0 => (limits::HTTP_IDLE_TIME, Due::HttpIdle),
             http::Phase::Idle | http::Phase::Head => (limits::HTTP_HEAD_TIME, Due::HeadTimeout),
             http::Phase::Body => (limits::HTTP_BODY_TIME, Due::HeadTimeout),
             http::Phase::Ended => (limits::LINGER_TIME, Due::HttpIdle),
         };
         (stood >= limit).then_some(due)
+    }
+}
+
+/// Counts refusals in a row; one that passes ends the row.
+#[inline]
+fn judge(taken: Result<(), u32>, strikes: &mut u8) -> Result<(), Limited> {
+    *strikes = if taken.is_ok() { 0 } else { strikes.saturating_add(1) };
+    let last = u32::from(*strikes) >= limits::RATE_STRIKES;
+    taken.map_err(|retry_after_ms| Limited { retry_after_ms, last })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a session that stays silent is told, and when, milliseconds.
+    fn silent_life(phase: &[Step], until_ms: u64) -> Vec<(u64, Due)> {
+        let settings = Settings::default();
+        let mut session = Session::new(Time::START);
+        for &step in phase {
+            assert!(session.step(step, Time::START), "{step:?}");
+        }
+        let mut due = Vec::new();
+        for ms in (0..=until_ms).step_by(250) {
+            if let Some(found) = session.due(&settings, Time::from_millis(ms)) {
+                due.push((ms, found));
+                if found != Due::Ping {
+                    break;
+                }
+            }
+        }
+        due
+    }
+
+    #[test]
+    fn deadlines_of_the_silent() {
+        use Due::*;
+        assert_eq!(silent_life(&[], 60_000), [(10_000, HeadTimeout)]);
+        assert_eq!(silent_life(&[Step::Upgraded], 60_000), [(5000, Ping), (10_000, AuthTimeout)]);
+        let pings = |n: u64| (1..=n).map(|i| (i * 5000, Ping));
+        let playing: Vec<_> = pings(5).chain([(30_000, IdleTimeout)]).collect();
+        assert_eq!(silent_life(&[Step::Upgraded, Step::Authenticated], 60_000), playing);
+        assert_eq!(silent_life(&[Step::Finish], 60_000), [(2000, Abandon)]);
+    }
+
+    #[test]
+    fn a_request_s_deadline_runs_from_its_first_byte_and_drips_do_not_extend_it() {
+        let settings = Settings::default();
+        let mut session = Session::new(Time::START);
+        session.request_answered(Time::from_millis(1000));
+        assert_eq!(session.due(&settings, Time::from_millis(20_000)), None, "kept alive, and idle");
+        session.request_moved_on(Time::from_millis(20_000));
+        let mut head = b"GET /index.html HTTP/1.1\r\n".chunks(1);
+        let mut drip = |ms: u64| {
+            let mut byte = head.next().expect("the head is longer than the test");
+            session.heard(Time::from_millis(ms));
+            session.http().expect("it speaks HTTP").next(&mut byte);
+            session.due(&settings, Time::from_millis(ms))
+        };
+        assert_eq!((20..30).map(|s| drip(s * 1000)).collect::<Vec<_>>(), [None; 10]);
+        assert_eq!(drip(30_000), Some(Due::HeadTimeout));
+    }
+
+    #[test]
+    fn rates_strike_in_a_row_and_one_that_passes_ends_the_row() {
+        let settings = Settings { message_rate: 1, message_burst: 1, ..Settings::default() };
+        let rates = Rates::new(&settings);
+        let mut session = Session::new(Time::START);
+        assert!(session.take_message(10, &rates, Time::START).is_ok());
+        for strike in 1..limits::RATE_STRIKES {
+            let limited = session.take_message(10, &rates, Time::START);
+            assert_eq!(limited, Err(Limited { retry_after_ms: 1000, last: false }), "{strike}");
+        }
+        assert!(session.take_message(10, &rates, Time::from_millis(1000)).is_ok());
+        let strikes =
+            (0..limits::RATE_STRIKES).map(|_| session.take_message(10, &rates, Time::from_millis(1000)));
+        let last: Vec<bool> = strikes.map(|limited| limited.expect_err("too soon").last).collect();
+        assert_eq!(last.iter().filter(|&&last| last).count(), 1);
+        assert!(last[limits::RATE_STRIKES as usize - 1]);
+    }
+
+    #[test]
+    fn bytes_are_limited_too() {
+        let rates =
+            Rates::new(&Settings { message_rate: 100_000, message_burst: 100_000, ..Settings::default() });
+        let mut session = Session::new(Time::START);
+        let big = Settings::default().max_message;
+        let passed = (0..1000).take_while(|_| session.take_message(big, &rates, Time::START).is_ok()).count();
+        assert_eq!(passed as u32, limits::BYTE_RATE_MESSAGES * 2);
     }
 }

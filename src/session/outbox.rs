@@ -37,6 +37,8 @@ pub struct Outbox {
     close: Vec<u8>,
     /// Whether a packet of low priority was dropped or replaced since the peer last had caught up.
     lagging: bool,
+    /// Whether anything was pushed since [`Outbox::rest`] was last asked.
+    busy: bool,
     over_soft_limit_since: Option<Time>,
 }
 
@@ -56,9 +58,9 @@ const NEVER: u32 = u32::MAX;
 pub enum Pushed {
     /// It waits.
     Queued,
-    /// It may be spared and the peer is slow: it was dropped, or an older one for it.
+    /// It is of low priority and the peer is slow: it was dropped, or an older one for it.
     Dropped,
-    /// It waits, but the hard limit is passed: the peer is to be closed.
+    /// It waits, but the hard limit is passed: the peer is to be closed, unless its socket takes the surplus.
     Over,
 }
 
@@ -78,6 +80,8 @@ pub struct Stamp {
 pub struct Flushed {
     /// Whether nothing is left.
     pub drained: bool,
+    /// Bytes that are left.
+    pub left: usize,
     /// Bytes that the socket took.
     pub bytes: usize,
     /// Batches sealed.
@@ -87,8 +91,7 @@ pub struct Flushed {
 }
 
 impl Outbox {
-    /// Queues one packet. `limit` is the hard limit in bytes; from half of it on packets of low priority are dropped,
-    /// from three quarters on those of normal priority too: what others say must not be able to push a peer over.
+    /// Queues one packet. `limit` is the hard limit in bytes; from half of it on packets of low priority are dropped.
     pub fn push(
         &mut self,
         body: &Body,
@@ -108,10 +111,9 @@ impl Outbox {
             if !self.unsent.is_empty() && supersedes != NEVER && self.drop_superseded(supersedes) {
                 outcome = Pushed::Dropped;
             }
-        } else if priority.may_drop() && self.waiting() + body.len() > limit - limit / 4 {
-            return Pushed::Dropped;
         }
         self.bytes += body.len();
+        self.busy = true;
         self.queue.push_back(Queued { body: body.clone(), priority, supersedes });
         self.mark_soft_limit(limit, now);
         self.check();
@@ -150,6 +152,11 @@ impl Outbox {
         self.bytes + self.control.len() + self.unsent.len() + self.close.len()
     }
 
+    /// Whether the socket did not take all that it was offered last.
+    pub fn is_stuck(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// Bytes of memory this holds, shared bodies counted in full.
     pub fn memory(&self) -> usize {
         self.bytes
@@ -170,6 +177,13 @@ impl Outbox {
         self.bytes = 0;
         self.connection = 0;
         self.over_soft_limit_since = None;
+    }
+
+    /// Called now and then: a peer that got nothing since the last time owns no memory from here on.
+    pub fn rest(&mut self) {
+        if !std::mem::take(&mut self.busy) && self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
     }
 
     /// Writes what waits, one gathered write for each time round, until nothing is left or the socket takes no more.
@@ -205,7 +219,8 @@ impl Outbox {
                 break;
             }
         }
-        if self.waiting() <= limit / 2 {
+        done.left = self.waiting();
+        if done.left <= limit / 2 {
             self.over_soft_limit_since = None;
         }
         done.caught_up = done.drained && std::mem::take(&mut self.lagging);
@@ -301,5 +316,198 @@ impl Outbox {
     fn check(&self) {
         debug_assert_eq!(self.bytes, self.queue.iter().map(|q| q.body.len()).sum::<usize>());
         debug_assert!(self.connection <= self.queue.len());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::read_batch;
+    use crate::websocket::{Connection, Event, Role};
+    use proptest::prelude::*;
+
+    const LIMIT: usize = 1 << 20;
+    const STAMP: Stamp = Stamp { tick: Tick(7), time: WallMs(1_700_000_000_000), encoding: Encoding::Json };
+
+    /// Takes at most so many bytes, then no more.
+    struct Narrow {
+        took: Vec<u8>,
+        room: usize,
+    }
+
+    impl Outgoing for Narrow {
+        fn write(&mut self, bytes: &[u8]) -> usize {
+            let n = bytes.len().min(self.room);
+            self.room -= n;
+            self.took.extend_from_slice(&bytes[..n]);
+            n
+        }
+    }
+
+    fn body(name: &str) -> Body {
+        Body::from(format!(r#"{{"type":"{name}"}}"#).as_bytes())
+    }
+
+    fn push(outbox: &mut Outbox, name: &str, priority: Priority, key: Option<u32>) -> Pushed {
+        outbox.push(&body(name), priority, key, LIMIT, Time::START)
+    }
+
+    fn flush(outbox: &mut Outbox, out: &mut impl Outgoing) -> Flushed {
+        outbox.flush(STAMP, LIMIT, out, &mut Vec::new())
+    }
+
+    /// The batches in what was written: their `seq` and the types of their packets.
+    fn read(mut written: Vec<u8>) -> Vec<(u64, Vec<String>)> {
+        let mut client = Connection::new(Role::Client, usize::MAX);
+        let mut input = written.as_mut_slice();
+        let mut batches = Vec::new();
+        while let Some(event) = client.next(&mut input) {
+            let Event::Text(message) = event else { panic!("{event:?}") };
+            let head = read_batch(Encoding::Json, message).expect("a batch").head;
+            let value: serde_json::Value = serde_json::from_slice(message).expect("JSON");
+            let packets = value["packets"].as_array().expect("a list").iter();
+            batches
+                .push((head.seq, packets.map(|p| p["type"].as_str().expect("a name").to_owned()).collect()));
+        }
+        batches
+    }
+
+    fn batch(seq: u64, packets: &[&str]) -> (u64, Vec<String>) {
+        (seq, packets.iter().map(|p| p.to_string()).collect())
+    }
+
+    #[test]
+    fn batches_are_numbered_from_the_player_s_first_packet_on() {
+        let mut outbox = Outbox::default();
+        push(&mut outbox, "connected", Priority::Critical, None);
+        push(&mut outbox, "auth_response", Priority::Critical, None);
+        outbox.begin_sequence();
+        push(&mut outbox, "game_state", Priority::Critical, None);
+        push(&mut outbox, "chat", Priority::Normal, None);
+        let mut out = Vec::new();
+        assert!(flush(&mut outbox, &mut out).drained);
+        push(&mut outbox, "pong", Priority::Critical, None);
+        assert_eq!(flush(&mut outbox, &mut out).batches, 1);
+        let expected = [
+            batch(0, &["connected", "auth_response"]),
+            batch(1, &["game_state", "chat"]),
+            batch(2, &["pong"]),
+        ];
+        assert_eq!(read(out), expected);
+        assert!(outbox.is_empty() && outbox.waiting() == 0);
+    }
+
+    #[test]
+    fn a_tick_s_packets_are_one_write() {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        for name in ["a", "b", "c"] {
+            push(&mut outbox, name, Priority::Normal, None);
+        }
+        outbox.control().extend_from_slice(&[0x89, 0x00]);
+        let mut out = Narrow { took: Vec::new(), room: usize::MAX };
+        struct Count<'a>(&'a mut Narrow, usize);
+        impl Outgoing for Count<'_> {
+            fn write(&mut self, bytes: &[u8]) -> usize {
+                self.1 += 1;
+                self.0.write(bytes)
+            }
+        }
+        let mut counted = Count(&mut out, 0);
+        flush(&mut outbox, &mut counted);
+        assert_eq!(counted.1, 1);
+        assert_eq!(out.took[..2], [0x89, 0x00], "control frames go before the batch");
+    }
+
+    #[test]
+    fn newer_positions_replace_what_is_not_sealed_yet() {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        push(&mut outbox, "old", Priority::Low, Some(1));
+        let mut out = Narrow { took: Vec::new(), room: 10 };
+        assert!(!flush(&mut outbox, &mut out).drained, "sealed, and stuck half way");
+        push(&mut outbox, "middle", Priority::Low, Some(1));
+        push(&mut outbox, "elsewhere", Priority::Low, Some(2));
+        push(&mut outbox, "chat", Priority::Normal, None);
+        assert_eq!(push(&mut outbox, "new", Priority::Low, Some(1)), Pushed::Dropped);
+        out.room = usize::MAX;
+        let flushed = flush(&mut outbox, &mut out);
+        assert!(flushed.drained && flushed.caught_up, "it is told that something was left out");
+        assert_eq!(read(out.took), [batch(1, &["old"]), batch(2, &["elsewhere", "chat", "new"])]);
+        push(&mut outbox, "x", Priority::Low, Some(1));
+        assert!(!flush(&mut outbox, &mut Vec::new()).caught_up, "once");
+    }
+
+    #[test]
+    fn over_the_soft_limit_only_low_priority_is_dropped_and_over_the_hard_one_it_is_said() {
+        let limit = 1000;
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        let big = Body::from(vec![b'x'; 400].as_slice());
+        let later = Time::from_millis(5);
+        let mut add = |priority| outbox.push(&big, priority, None, limit, later);
+        assert_eq!(add(Priority::Low), Pushed::Queued);
+        assert_eq!(add(Priority::Low), Pushed::Dropped);
+        assert_eq!(add(Priority::High), Pushed::Queued);
+        assert_eq!(add(Priority::Normal), Pushed::Over);
+        assert_eq!(outbox.over_soft_limit_since(), Some(later));
+        outbox.drop_unsealed();
+        assert_eq!((outbox.waiting(), outbox.over_soft_limit_since()), (0, None));
+    }
+
+    #[test]
+    fn the_close_frame_comes_last() {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        outbox.close().extend_from_slice(&[0x88, 0x02, 0x03, 0xE8]);
+        for _ in 0..limits::BATCH_PACKETS + 1 {
+            push(&mut outbox, "a", Priority::Normal, None);
+        }
+        let mut out = Vec::new();
+        assert_eq!(flush(&mut outbox, &mut out).batches, 2);
+        assert_eq!(out[out.len() - 4..], [0x88, 0x02, 0x03, 0xE8]);
+    }
+
+    #[test]
+    fn an_empty_outbox_owns_next_to_nothing() {
+        let mut outbox = Outbox::default();
+        assert_eq!(outbox.memory(), 0);
+        for _ in 0..1000 {
+            push(&mut outbox, "a", Priority::Normal, None);
+        }
+        flush(&mut outbox, &mut Vec::new());
+        assert!(outbox.memory() <= 64 * size_of::<Queued>(), "{}", outbox.memory());
+        outbox.rest();
+        outbox.rest();
+        assert_eq!(outbox.memory(), 0);
+    }
+
+    proptest! {
+        /// However little the socket takes at a time, it gets the same bytes.
+        #[test]
+        fn short_writes_change_nothing(
+            names in prop::collection::vec("[a-z]{1,300}", 1..40),
+            rooms in prop::collection::vec(1usize..500, 1..200),
+        ) {
+            let fill = || {
+                let mut outbox = Outbox::default();
+                outbox.begin_sequence();
+                for name in &names {
+                    push(&mut outbox, name, Priority::Normal, None);
+                }
+                outbox
+            };
+            let mut whole = Vec::new();
+            flush(&mut fill(), &mut whole);
+            let mut outbox = fill();
+            let mut out = Narrow { took: Vec::new(), room: 0 };
+            for room in rooms.iter().chain(std::iter::repeat(&500)) {
+                out.room = *room;
+                if flush(&mut outbox, &mut out).drained {
+                    break;
+                }
+            }
+            prop_assert_eq!(out.took, whole);
+        }
     }
 }

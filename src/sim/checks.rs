@@ -7,7 +7,7 @@
 use super::scenario::{Scenario, Told, World};
 use crate::engine::{Engine, Game, Record};
 use crate::ids::{GameId, PlayerId};
-use crate::packet::{BatchHead, Encoding, Packet, ServerPacket, end, read_batch};
+use crate::packet::{BatchHead, Encoding, Packet, Priority, ServerPacket, end, read_batch};
 use crate::time::{Tick, Time};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, VecDeque};
@@ -75,7 +75,7 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
                 if told == *heard {
                     break;
                 }
-                if !G::priority(&told).may_drop() {
+                if G::priority(&told) != Priority::Low {
                     return Err(format!("{player} did not hear {told:?} before {heard:?}"));
                 }
             }

@@ -26,8 +26,8 @@ const PASSING = new Set(['unreachable', 'busy', 'not_ready', 'world_full', 'conn
 /** Of an exit's reach: from closer than this a walker who means to leave goes through. */
 const GATE_SHARE = 0.7;
 const NAME_KEY = 'eternity.name';
-/** What is seen before the door: a meadow that is on no map. */
-const OUTSIDE = { id: 7, name: '', terrain: 'meadow', width: 256, height: 256, safe: false, exit_reach: 0, exits: [] };
+/** What is seen before the door: a wood that is on no map. */
+const OUTSIDE = { id: 7, name: '', terrain: 'forest', width: 256, height: 256, safe: false, exit_reach: 0, exits: [] };
 
 const byId = (id) => document.getElementById(id);
 const map = byId('map');
@@ -114,7 +114,7 @@ function welcome() {
   setPhase('world');
   hud.notice('');
   const isTouch = window.matchMedia('(pointer: coarse)').matches;
-  hud.hint(isTouch ? 'Tap to walk, hold to steer' : 'Walk with W A S D or a click. Enter to talk, ? for all keys.');
+  hud.hint(isTouch ? 'Tap to walk, hold to steer' : 'W A S D or a click to walk, Enter to talk, ? for help');
   map.focus();
 }
 
@@ -136,7 +136,7 @@ function comeBack(reason) {
   world.others.clear();
   setPhase('lost');
   const wait = Math.max(RETRY_MS[Math.min(retry.count, RETRY_MS.length - 1)], reason.retryAfterMs ?? 0);
-  hud.notice(`${describe({ ...reason, code: reason.code, message: reason.message, retryAfterMs: null })} Trying again in ${seconds(wait)}.`, Infinity);
+  hud.notice(`${describe({ code: reason.code, message: reason.message })} Trying again in ${seconds(wait)}.`, Infinity);
   retry = { count: retry.count + 1, timer: setTimeout(() => enter(playerName), wait) };
 }
 
@@ -187,7 +187,7 @@ listen(map, {
     else walker.walkTo(scene.placeAt(x, y));
   },
   release: () => walker.stop(),
-  halt: () => walker.stop(),
+  halt,
   commands: {
     e: () => takeGate(),
     enter: () => isInside() && chat.open(),
@@ -195,23 +195,36 @@ listen(map, {
     p: () => openPanel('packets'),
     '?': () => byId('help').showModal(),
     escape() {
-      walker.stop();
-      goal = null;
+      halt();
       openPanel('around', false);
     },
   },
 });
 
-byId('minimap').addEventListener('click', ({ offsetX, offsetY, currentTarget }) => {
+byId('minimap').addEventListener('click', ({ offsetX, offsetY }) => {
   if (!isInside()) return;
   begun();
-  walker.walkTo(scene.placeOnMinimap(offsetX / currentTarget.clientWidth, offsetY / currentTarget.clientHeight));
+  walker.walkTo(scene.placeOnMinimap(offsetX, offsetY));
 });
 
 /** The first step of a walk that one chose: what was meant before no longer counts. */
 function begun() {
   goal = null;
   hud.hint('');
+}
+
+/** Stops, and says so at once: a hidden page draws no frame in which it could. */
+function halt() {
+  goal = null;
+  walker.stop();
+  report(performance.now());
+}
+
+/** Tells the server of one's steps, where it is time to. */
+function report(now) {
+  if (!isInside() || isTravelling) return;
+  const update = walker.report(now);
+  if (update) server.send('position_update', update);
 }
 
 function isInside() {
@@ -260,7 +273,7 @@ function frame(now) {
   scene.draw(now, elapsedMs);
   if (world.you && now - toldAt > HUD_MS) {
     toldAt = now;
-    hud.around(walker.position, world.others);
+    hud.around(world.you, walker.position, world.others);
   }
   requestAnimationFrame(frame);
 }
@@ -268,8 +281,7 @@ function frame(now) {
 function walk(now, elapsedMs) {
   if (isTravelling) return;
   walker.step(elapsedMs);
-  const report = walker.report(now);
-  if (report) server.send('position_update', report);
+  report(now);
   const exit = world.exitAt(walker.position);
   hud.gate(exit);
   if (!goal || exit !== goal) return;

@@ -276,6 +276,8 @@ export class Evertick {
     if (type === 'connected') this.#authenticate(data);
     else if (type === 'auth_response') this.#authenticated(data);
     else if (type === 'disconnect') this.#farewell = EvertickError.fromPacket(data);
+    // Some refusals leave the connection open for another try; here a try is a whole `connect`.
+    else if (this.#opening && (type === 'error' || type === 'invalid_message')) this.#abandon(EvertickError.fromPacket(data));
   }
 
   #authenticate(server) {

@@ -52,3 +52,107 @@ static ASSETS: &[Asset] = &[
 pub fn assets() -> &'static [Asset] {
     ASSETS
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+    use std::path::{Path, PathBuf};
+
+    fn text(asset: &Asset) -> &'static str {
+        std::str::from_utf8(asset.body).unwrap()
+    }
+
+    fn paths() -> BTreeSet<&'static str> {
+        assets().iter().map(|asset| asset.path).collect()
+    }
+
+    /// What stands between `before` and the next quotation mark of its kind, at each place in `text`.
+    fn quoted<'a>(text: &'a str, before: &'a str) -> impl Iterator<Item = &'a str> {
+        let quote = before.chars().next_back().unwrap();
+        text.split(before).skip(1).map(move |rest| rest.split(quote).next().unwrap())
+    }
+
+    fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                files(&path, found);
+            } else {
+                found.push(path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_file_of_the_folder_is_served_under_one_path() {
+        assert_eq!(paths().len(), assets().len());
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/web");
+        let mut found = Vec::new();
+        files(&folder, &mut found);
+        let served: BTreeSet<String> = found
+            .iter()
+            .map(|file| file.strip_prefix(&folder).unwrap().to_str().unwrap().replace('\\', "/"))
+            .filter(|file| file != "mod.rs")
+            .map(|file| if file == "index.html" { "/".to_owned() } else { format!("/{file}") })
+            .collect();
+        assert_eq!(served.iter().map(String::as_str).collect::<BTreeSet<_>>(), paths());
+    }
+
+    #[test]
+    fn every_file_has_the_type_of_its_name() {
+        for asset in assets() {
+            let expected = match asset.path.rsplit_once('.').map(|(_, suffix)| suffix) {
+                None => HTML,
+                Some("css") => CSS,
+                Some("js") => JAVASCRIPT,
+                Some("svg") => SVG,
+                Some(other) => panic!("{}: no type for .{other}", asset.path),
+            };
+            assert_eq!(asset.content_type, expected, "{}", asset.path);
+            assert!(!text(asset).is_empty());
+        }
+    }
+
+    #[test]
+    fn the_page_has_no_script_or_style_of_its_own_and_links_only_here() {
+        for page in assets().iter().filter(|asset| asset.content_type == HTML) {
+            let html = text(page);
+            for forbidden in ["<style", " style=", "javascript:", " onclick=", " onload=", "<iframe"] {
+                assert!(!html.contains(forbidden), "{} has {forbidden}", page.path);
+            }
+            assert_eq!(
+                html.matches("<script").count(),
+                html.matches(r#"<script type="module" src=""#).count()
+            );
+            for link in quoted(html, r#"src=""#).chain(quoted(html, r#"href=""#)) {
+                assert!(link.starts_with("#i-") || paths().contains(link), "{} links to {link}", page.path);
+            }
+        }
+    }
+
+    #[test]
+    fn every_import_leads_to_a_file_that_is_served() {
+        for script in assets().iter().filter(|asset| asset.content_type == JAVASCRIPT) {
+            let folder = script.path.rsplit_once('/').unwrap().0;
+            // An example in a comment shows how a page imports it, with a path from the root.
+            for name in quoted(text(script), "from '") {
+                let path = match name.strip_prefix("./") {
+                    Some(beside) => format!("{folder}/{beside}"),
+                    None => name.to_owned(),
+                };
+                assert!(paths().contains(path.as_str()), "{} imports {name}", script.path);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_fetched_from_elsewhere() {
+        for asset in assets() {
+            let text = text(asset).replace("http://www.w3.org/2000/svg", "");
+            for elsewhere in ["http://", "https://", "@import", "url("] {
+                assert!(!text.contains(elsewhere), "{} has {elsewhere}", asset.path);
+            }
+        }
+    }
+}

@@ -95,7 +95,7 @@ impl Incoming {
     ///
     /// # Errors
     /// The first rule, in the order of the bytes, that the header breaks; also where it is incomplete.
-    #[inline(always)]
+    #[inline]
     pub fn read(bytes: &[u8], expected: Expected) -> Result<Option<Incoming>, Error> {
         let Some(&first) = bytes.first() else {
             return Ok(None);
@@ -123,10 +123,42 @@ impl Incoming {
         let payload_len = length as usize; // at most `room` or 125
         Ok(Some(Incoming { opcode, fin: first & FIN != 0, mask, payload_len, size }))
     }
+
+    /// The same for an unfragmented data frame outside of a message, which nearly every frame is, in a few comparisons.
+    /// `None` for any other header, whole or not, lawful or not: [`Incoming::read`] tells those apart.
+    #[inline(always)]
+    pub(super) fn read_unfragmented(bytes: &[u8], masked: bool, room: usize) -> Option<Incoming> {
+        const TEXT: u8 = FIN | OpCode::Text as u8;
+        const BINARY: u8 = FIN | OpCode::Binary as u8;
+        let [first @ (TEXT | BINARY), second, rest @ ..] = bytes else {
+            return None;
+        };
+        let (payload_len, length_size) = match second & LENGTH {
+            LENGTH_16 => (usize::from(u16::from_be_bytes(*rest.first_chunk()?)), 4),
+            LENGTH_64 => (usize::try_from(u64::from_be_bytes(*rest.first_chunk()?)).ok()?, 10),
+            short => (usize::from(short), 2),
+        };
+        // A length has its shortest form where it is what would be written.
+        if (second & MASKED != 0) != masked
+            || Header::size(payload_len, false) != length_size
+            || payload_len > room
+        {
+            return None;
+        }
+        let opcode = if *first == BINARY { OpCode::Binary } else { OpCode::Text };
+        let mask = if masked { Some(*bytes.get(length_size..)?.first_chunk()?) } else { None };
+        let size = length_size + if masked { 4 } else { 0 };
+        let header = Incoming { opcode, fin: true, mask, payload_len, size };
+        debug_assert_eq!(
+            Incoming::read(bytes, Expected { masked, in_message: false, room }),
+            Ok(Some(header))
+        );
+        Some(header)
+    }
 }
 
 /// FIN, the reserved bits and the opcode, and whether such a frame may come now.
-#[inline(always)]
+#[inline]
 fn check_first(first: u8, in_message: bool) -> Result<OpCode, Error> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values" (section 5.2).
     if first & RESERVED != 0 {
@@ -148,7 +180,7 @@ fn check_first(first: u8, in_message: bool) -> Result<OpCode, Error> {
 }
 
 /// The mask bit, and the length of a control frame.
-#[inline(always)]
+#[inline]
 fn check_second(second: u8, opcode: OpCode, must_mask: bool) -> Result<(), Error> {
     // "The server MUST close the connection upon receiving a frame that is not masked. ... A client MUST close a
     // connection if it detects a masked frame" (section 5.1).
@@ -164,8 +196,7 @@ fn check_second(second: u8, opcode: OpCode, must_mask: bool) -> Result<(), Error
     Ok(())
 }
 
-/// The payload length, and where the bytes behind it begin; `None` while they are incomplete.
-#[inline(always)]
+/// The payload length, and where what is behind it begins; `None` while they are incomplete.
 fn read_length(bytes: &[u8], short: u8) -> Result<Option<(u64, usize)>, Error> {
     // "in all cases, the minimal number of bytes MUST be used to encode the length" (section 5.2).
     match short {

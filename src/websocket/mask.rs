@@ -10,15 +10,15 @@
 /// masking key."
 #[inline]
 pub fn unmask(payload: &mut [u8], mask: [u8; 4], offset: usize) {
-    let mask = turned(mask, offset);
-    let [a, b, c, d] = mask;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
+    let key = u32::from_ne_bytes(turned(mask, offset));
+    let wide = u64::from(key) << 32 | u64::from(key);
     let (words, rest) = payload.as_chunks_mut::<8>();
     for word in words {
         *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
     }
-    for (i, byte) in rest.iter_mut().enumerate() {
-        *byte ^= mask[i & 3];
+    // Eight bytes are two rounds of the key: it stands again as at the start.
+    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
+        *byte ^= key;
     }
 }
 

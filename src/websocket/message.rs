@@ -58,21 +58,8 @@ impl Kind {
     }
 }
 
-/// Unmasks, and checks where it is text, a message that lies whole in `payload`.
-#[inline(always)]
-pub(super) fn open_whole(kind: Kind, payload: &mut [u8], mask: Option<[u8; 4]>) -> Result<(), InvalidUtf8> {
-    match kind {
-        Kind::Binary => {
-            if let Some(mask) = mask {
-                unmask(payload, mask, 0);
-            }
-            Ok(())
-        }
-        Kind::Text => open_whole_text(payload, mask),
-    }
-}
-
-fn open_whole_text(payload: &mut [u8], mask: Option<[u8; 4]>) -> Result<(), InvalidUtf8> {
+/// Unmasks and checks a text message that lies whole in `payload`.
+pub(super) fn open_text(payload: &mut [u8], mask: Option<[u8; 4]>) -> Result<(), InvalidUtf8> {
     let mut utf8 = Utf8::default();
     for piece in payload.chunks_mut(PIECE) {
         if let Some(mask) = mask {

@@ -184,8 +184,8 @@ impl Scenario for Paddock {
     }
 
     fn script(&mut self, conduct: Conduct, chance: &mut Random) -> Person {
-        let wordy = chance.chance(0.1);
-        Person { wordy, unreliable: conduct != Conduct::Honest, ..Person::default() }
+        let unreliable = conduct != Conduct::Honest;
+        Person { unreliable, wordy: !unreliable && chance.chance(0.1), ..Person::default() }
     }
 
     fn tick_over(&mut self, world: &World<'_, Rules>) -> Result<(), String> {

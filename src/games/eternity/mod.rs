@@ -1,11 +1,11 @@
 //! Shards of Eternity, the built-in world: its rules and nothing else.
 //!
 //! This file is the glue between the engine's [`Game`] and the rules, which know the engine only as the few calls of
-//! [`effects`]. It owns no socket and reads no clock; chance is the engine's. One run is the log of its inputs.
+//! `effects.rs`. It owns no socket and reads no clock; chance is the engine's. One run is the log of its inputs.
 //!
-//! [`play`] is the state and what each input does to it; [`area`] is who sees whom; [`movement`], [`chat`] and
-//! [`positions`] are the rules of walking, talking and telling moves. [`packets`] is what clients see of all that, and
-//! `world.toml`, read by [`world_file`] into a [`world`], holds the map and the numbers.
+//! `play.rs` is the state and what each input does to it, `area.rs` who sees whom; `movement.rs`, `chat.rs` and
+//! `positions.rs` are the rules of walking, talking and telling moves. [`packets`] is what clients see of all that,
+//! and `world.toml`, read by `world_file.rs` into a [`world`], holds the map and the numbers.
 
 mod area;
 pub mod character;

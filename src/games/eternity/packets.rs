@@ -6,7 +6,7 @@
 //! The order is that of a visit: come in and look, go somewhere, walk, talk, look around.
 //!
 //! Coordinates are units with the origin at the top left of a location, velocities units a second. What the server
-//! says is rounded to 1/100 unit (see [`hundredths`](super::place::hundredths)), what it takes is any f32.
+//! says is rounded to 1/100 unit (see [`hundredths`]), what it takes is any f32.
 
 use super::character::{Character, Class, Faction};
 use super::place::{LocationId, Point, hundredths};

@@ -113,6 +113,7 @@ impl Players {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }

@@ -3,7 +3,7 @@
 //! Nothing here changes while the game runs. The invariants that the rest of the rules stand on hold by construction:
 //! every exit leads to a location that exists and comes out within it, the start lies within one region of a safe
 //! location, and regions are numbered without gaps, location by location in the file's order, row by row. What a file
-//! may say is in [`world_file`](super::world_file).
+//! may say is in `world_file.rs`.
 
 use super::packets;
 use super::place::{LocationId, Point, Rect};

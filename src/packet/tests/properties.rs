@@ -141,6 +141,27 @@ proptest! {
     }
 
     #[test]
+    fn the_quick_way_and_the_thorough_way_agree(
+        id: Option<u32>, packet in sample(), pretty: bool, wrong in vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+    ) {
+        let mut message = client_message(Encoding::Json, Kind::Game, id, &packet);
+        if pretty {
+            let tree: Value = serde_json::from_slice(&message).expect("it is JSON");
+            message = serde_json::to_vec_pretty(&tree).expect("it is JSON");
+        }
+        for (at, byte) in wrong {
+            let at = at.index(message.len());
+            message[at] = byte;
+        }
+        let read = |opened: Result<(Option<u32>, json::Contents<'_>), Unreadable>| {
+            let read = opened.and_then(|(id, contents)| Ok((id, json::decode::<Sample>(&contents)?)));
+            // An `id` behind the fault is known to the quick way only.
+            read.map_err(|fault| Unreadable { id: None, ..fault })
+        };
+        prop_assert_eq!(read(json::open(&message)), read(json::open_thoroughly(&message)));
+    }
+
+    #[test]
     fn random_bytes_never_panic(encoding in encoding(), bytes in vec(any::<u8>(), 0..200)) {
         let _ = read_everything(encoding, &bytes);
     }

@@ -75,7 +75,7 @@ fn opening_json_without_escapes_allocates_nothing() {
 
 #[test]
 fn malformed_json() {
-    let cases: [(&[u8], Option<u32>); 17] = [
+    let cases: [(&[u8], Option<u32>); 22] = [
         (b"", None),
         (b"hello", None),
         (b"[]", None),
@@ -92,10 +92,16 @@ fn malformed_json() {
         (br#"{"type":"get_game_state","id":7}}"#, Some(7)),
         (br#"{"id":7,"type":"chat","data":{"message":nan}}"#, Some(7)),
         (br#"{"id":7,"type":"chat","data":{"x":1,}}"#, Some(7)),
+        (br#"{"id":7,"type":"get_game_state","data":{,}}"#, Some(7)),
+        (br#"{"id":7,"type":"get_game_state","data":{"x":[}}"#, Some(7)),
+        (br#"{"id":7,"type":"get_game_state","data":{"x":[1}}}"#, Some(7)),
+        (br#"{"id":07,"type":"get_game_state"}"#, None),
+        (br#"{"type":"get_game_state",}"#, None),
         (b"{\"id\":7,\"type\":\"ch\xff\xfe\"}", Some(7)),
     ];
     for (message, id) in cases {
-        let fault = open(Encoding::Json, message).expect_err("it is malformed");
+        let fault =
+            open(Encoding::Json, message).and_then(|e| e.game::<Sample>()).expect_err("it is malformed");
         let text = String::from_utf8_lossy(message);
         assert_eq!((fault.code, fault.id, fault.field), (Code::Malformed, id, None), "{text}");
     }
@@ -388,14 +394,6 @@ fn subprotocols() {
     }
     assert_eq!(Encoding::from_subprotocol("evertick.v1.JSON"), None);
     assert!(Encoding::Json.is_text() && !Encoding::Postcard.is_text());
-}
-
-#[test]
-fn only_what_is_low_or_normal_may_be_dropped() {
-    let mut all = [Priority::Critical, Priority::Low, Priority::High, Priority::Normal];
-    all.sort();
-    assert_eq!(all, [Priority::Low, Priority::Normal, Priority::High, Priority::Critical]);
-    assert_eq!(all.map(Priority::may_drop), [true, true, false, false]);
 }
 
 #[test]

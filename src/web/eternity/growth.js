@@ -22,13 +22,12 @@ export const GROWTH = {
     });
     blob(context, x + 0.42, y - 1.3, 0.13, 0.3, fill[1], ink);
   },
-  flower(context, x, y, chance, { ink }) {
+  flower(context, x, y, chance, { ink, bright }) {
     stroke(context, ink, 0.08, 0.6, (path) => {
       path.moveTo(x, y);
       path.lineTo(x, y - 0.5);
     });
-    const petals = ['#d98a9c', '#e2b84c', '#9d8be0', '#e9e4f2'];
-    blob(context, x, y - 0.6, 0.2, 0.2, petals[Math.floor(chance() * petals.length)], ink);
+    blob(context, x, y - 0.6, 0.2, 0.2, bright[Math.floor(chance() * bright.length)], ink);
   },
   bush(context, x, y, chance, { ink, fill }) {
     const size = 0.6 + chance() * 0.35;
@@ -58,13 +57,17 @@ export const GROWTH = {
     shade(context, x, y, size * 1.2);
     shape(context, [[x - size, y], [x - size * 0.7, y - size * 0.8], [x + size * 0.2, y - size * 1.1], [x + size, y - size * 0.35], [x + size * 0.8, y]], fill[0], ink);
   },
-  slab(context, x, y, chance, { ink, fill }) {
-    const width = 0.8 + chance() * 0.9;
-    const height = 0.5 + chance() * 0.5;
-    context.globalAlpha = 0.55;
-    context.beginPath();
-    context.roundRect(x - width, y - height, width * 2, height * 2, 0.22);
-    paint(context, fill[0], ink, 0.07);
+  cobble(context, x, y, chance, { ink, fill }) {
+    context.globalAlpha = 0.5;
+    for (let row = 0; row < 3; row += 1) {
+      for (let column = 0; column < 3; column += 1) {
+        if (chance() < 0.35) continue;
+        const wide = 0.34 + chance() * 0.16;
+        context.beginPath();
+        context.roundRect(x + (column - 1.5) * 1.05 + (row % 2) * 0.5, y + (row - 1) * 0.72, wide * 2, 0.52, 0.2);
+        paint(context, fill[0], ink, 0.06);
+      }
+    }
     context.globalAlpha = 1;
   },
   peak(context, x, y, chance, { ink, fill }) {
@@ -77,9 +80,9 @@ export const GROWTH = {
       path.lineTo(x - size * 0.05, y - size * 0.45);
     });
   },
-  house(context, x, y, chance, { ink, fill }) {
+  house(context, x, y, chance, { ink, fill, bright }) {
     const size = 0.9 + chance() * 0.5;
-    const tile = ['#c48a6a', '#a98578', '#8f93a8'][Math.floor(chance() * 3)];
+    const tile = bright[Math.floor(chance() * bright.length)];
     shade(context, x, y, size * 1.2);
     shape(context, [[x - size, y], [x - size, y - size], [x + size, y - size], [x + size, y]], fill[0], ink);
     shape(context, [[x - size * 1.2, y - size * 0.9], [x - size * 0.75, y - size * 1.9], [x + size * 0.75, y - size * 1.9], [x + size * 1.2, y - size * 0.9]], tile, ink);

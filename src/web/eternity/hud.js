@@ -54,10 +54,11 @@ export class Hud {
   }
 
   /** Where one stands and who is near; a few times a second is enough. */
-  around(position, others) {
+  around({ name }, position, others) {
+    // Where everybody stands is on the page in figures too, for those who read or test it rather than look at it.
+    Object.assign(byId('map').dataset, { you: name, ...told(position) });
     setText(byId('place-coordinates'), `${position.x.toFixed(0)}, ${position.y.toFixed(0)}`);
     setText(byId('around-count'), String(others.size));
-    if (byId('around').hidden) return;
     for (const { exit, where } of this.#exitRows) setText(where, bearing(position, exit.position));
     byId('people-none').hidden = others.size > 0;
     this.#listPeople(position, others);
@@ -110,8 +111,7 @@ export class Hud {
       if (!this.#peopleRows.has(id)) this.#addPerson(id, person);
       const { item, where } = this.#peopleRows.get(id);
       setText(where, bearing(position, person.shown));
-      item.dataset.x = person.shown.x.toFixed(2);
-      item.dataset.y = person.shown.y.toFixed(2);
+      Object.assign(item.dataset, told(person.shown));
     }
   }
 
@@ -121,7 +121,9 @@ export class Hud {
     const dot = node('span', 'around-dot');
     dot.style.setProperty('--faction', factionColour(faction));
     const where = node('span', 'around-where');
-    item.append(dot, node('span', 'around-name', name), node('span', 'around-what', `${faction} ${calling}, level ${level}`), where);
+    const title = node('span', 'around-name', name);
+    title.prepend(dot);
+    item.append(title, where, node('span', 'around-what', `${faction} ${calling}, level ${level}`));
     this.#peopleRows.set(id, { item, where });
     byId('people-list').append(item);
   }
@@ -163,13 +165,13 @@ const WORDS = {
 };
 
 function exitRow(exit, walkTo) {
-  const item = node('li', 'around-row');
+  const item = node('li', 'around-row is-exit');
   const button = node('button', 'plain', 'Walk there');
   button.type = 'button';
   button.setAttribute('aria-label', `Walk to ${exit.to_name}`);
   button.addEventListener('click', () => walkTo(exit));
   const where = node('span', 'around-where');
-  item.append(node('span', 'around-name', exit.to_name), where, button);
+  item.append(node('span', 'around-name', exit.to_name), button, where);
   return { item, where, exit };
 }
 
@@ -180,6 +182,10 @@ function bearing(from, to) {
   if (distance < 1.5) return 'here';
   const eighth = Math.round((Math.atan2(way.y, way.x) / Math.PI) * 4 + 8) % 8;
   return `${distance.toFixed(0)} ${COMPASS[eighth]}`;
+}
+
+function told({ x, y }) {
+  return { x: x.toFixed(2), y: y.toFixed(2) };
 }
 
 function byId(id) {

@@ -3,25 +3,30 @@
  * the rules hangs on it.
  */
 
-/** Noise in three octaves, about 0 to 1. */
+/** Hills in three octaves, 0 to 1. */
 export function fractal(x, y, seed) {
-  const sum = smooth(x, y, seed) * 0.6 + smooth(x * 2.1, y * 2.1, seed + 1) * 0.28 + smooth(x * 4.3, y * 4.3, seed + 2) * 0.12;
-  return Math.min(Math.max((sum - 0.5) * 1.5 + 0.5, 0), 1);
+  const sum = smooth(x, y, seed) * 0.62 + smooth(x * 2.1, y * 2.1, seed + 1) * 0.27 + smooth(x * 4.3, y * 4.3, seed + 2) * 0.11;
+  return Math.min(Math.max(sum * 1.05 + 0.5, 0), 1);
 }
 
-/** Values at whole numbers, smooth between them. */
+/** Gradient noise after Perlin, about -0.7 to 0.7: a slope at every whole point, smooth between them. */
 export function smooth(x, y, seed) {
   const left = Math.floor(x);
   const top = Math.floor(y);
   const across = ease(x - left);
   const down = ease(y - top);
-  const upper = blend(unit(hash(left, top, seed)), unit(hash(left + 1, top, seed)), across);
-  const lower = blend(unit(hash(left, top + 1, seed)), unit(hash(left + 1, top + 1, seed)), across);
+  const slope = (column, row) => {
+    const angle = unit(hash(column, row, seed)) * Math.PI * 2;
+    return Math.cos(angle) * (x - column) + Math.sin(angle) * (y - row);
+  };
+  const upper = blend(slope(left, top), slope(left + 1, top), across);
+  const lower = blend(slope(left, top + 1), slope(left + 1, top + 1), across);
   return blend(upper, lower, down);
 }
 
+/** Perlin's curve, flat to the second degree at both ends: contour lines have no corners. */
 function ease(share) {
-  return share * share * (3 - 2 * share);
+  return share * share * share * (share * (share * 6 - 15) + 10);
 }
 
 export function blend(a, b, share) {

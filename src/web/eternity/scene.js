@@ -11,12 +11,15 @@ import { TILE, Terrain } from './terrain.js';
 const SCALE = { least: 12, most: 24, unitsAcross: 52 };
 /** Pixels of the screen's own that a unit of the ground is drawn with at most: memory, not looks, is the bound. */
 const GROUND_SCALE_MOST = 36;
-/** Tiles drawn anew in one frame; the others show the wash until their turn comes. */
-const TILES_A_FRAME = 1;
+/** Time that one frame may give to tiles drawn anew, milliseconds; the others show the wash until their turn comes. */
+const TILES_MS = 6;
 /** How fast the camera follows: what is left of the way after this time is 1/e. */
 const CAMERA_MS = 110;
 /** How long spoken words stand over a head. */
 const WORDS_MS = 6000;
+/** CSS pixels around the place on the mini-map, and the width that the sizes of its dots are meant for. */
+const MINIMAP_MARGIN = 9;
+const MINIMAP_SIDE = 160;
 /** Radians of a walker's stride in a unit of way, about. */
 const STRIDE = 0.0125;
 
@@ -34,6 +37,7 @@ export class Scene {
   #colours = {};
   #calm = false;
   #gateBoxes = [];
+  #facing = 1;
 
   /**
    * @param {HTMLCanvasElement} map
@@ -82,11 +86,12 @@ export class Scene {
     return box?.exit ?? null;
   }
 
-  /** The point of the place under a point of the mini-map, both axes 0 to 1. */
+  /** The point of the place under a point of the mini-map, CSS pixels. */
   placeOnMinimap(x, y) {
     const { width, height } = this.#world.location;
-    const most = Math.max(width, height);
-    return { x: x * most - (most - width) / 2, y: y * most - (most - height) / 2 };
+    const side = this.#minimap.clientWidth;
+    const scale = (side - 2 * MINIMAP_MARGIN) / Math.max(width, height);
+    return { x: (x - side / 2) / scale + width / 2, y: (y - side / 2) / scale + height / 2 };
   }
 
   /** Draws one frame. */
@@ -172,12 +177,10 @@ export class Scene {
     context.drawImage(this.#terrain.wash(this.#theme), origin.x, origin.y, land.width, land.height);
     const groundScale = Math.min(scale * pixels, GROUND_SCALE_MOST);
     const side = TILE * scale;
-    let drawn = 0;
+    const until = performance.now() + TILES_MS;
     for (let row = Math.max(0, Math.floor(-origin.y / side)); row * side < Math.min(height - origin.y, land.height); row += 1) {
       for (let column = Math.max(0, Math.floor(-origin.x / side)); column * side < Math.min(width - origin.x, land.width); column += 1) {
-        const known = this.#terrain.tile(column, row, groundScale, this.#theme, false);
-        const tile = known ?? this.#terrain.tile(column, row, groundScale, this.#theme, drawn < TILES_A_FRAME);
-        if (!known && tile) drawn += 1;
+        const tile = this.#terrain.tile(column, row, groundScale, this.#theme, performance.now() < until);
         if (tile) context.drawImage(tile, origin.x + column * side, origin.y + row * side, side, side);
       }
     }
@@ -235,7 +238,8 @@ export class Scene {
       const glow = distance <= reach ? 1 : 0.25 + beat;
       this.#gateBoxes.push({ exit, left: at.x - size / 2, top: at.y - size, width: size, height: size + 34 });
       return {
-        y: at.y,
+        // Who stands in a gate stands before it: only what is above its top is behind it.
+        y: at.y - size,
         draw: (context) => {
           this.#drawReach(context, at, reach, distance);
           figures.drawGate(context, at.x, at.y, size, glow, { stone: this.#colours.gate, ink: this.#colours['gate-ink'], light: this.#colours['gate-light'] });
@@ -274,25 +278,26 @@ export class Scene {
     const at = this.#onScreen(shard.position);
     if (!this.#isVisible(at)) return [];
     const sway = this.#calm ? 0 : Math.sin(now / 700) * 4;
-    const colour = shard.holder ? figures.factionColour(shard.holder) : this.#colours.shard;
     return [{
       y: at.y,
-      draw: (context) => figures.drawShard(context, at.x, at.y, this.#size.scale * 2.6, sway, colour),
+      draw: (context) => figures.drawShard(context, at.x, at.y, this.#size.scale * 2.6, sway, this.#shardColour(shard)),
       drawLabel: (context) => figures.drawName(context, shard.name, at.x, at.y + 8, { text: this.#colours.name, halo: this.#colours.halo }),
     }];
+  }
+
+  #shardColour({ holder }) {
+    return holder ? figures.factionColour(holder) : this.#colours.shard;
   }
 
   #people(now) {
     const { you, others } = this.#world;
     if (!you) return [];
-    const walker = this.#walker;
-    const facing = walker.velocity.x < 0 ? -1 : walker.velocity.x > 0 ? 1 : (this.#facing ?? 1);
-    this.#facing = facing;
-    const self = { ...you, shown: walker.shown, isMoving: walker.isMoving, facing };
+    const { velocity, shown, isMoving } = this.#walker;
+    // Who walks straight up or down goes on looking where they looked.
+    if (velocity.x !== 0) this.#facing = Math.sign(velocity.x);
+    const self = { ...you, shown, isMoving, facing: this.#facing };
     return [...others.values(), self].map((who) => this.#person(who, who.id === you.id, now));
   }
-
-  #facing = 1;
 
   #person(who, isSelf, now) {
     const at = this.#onScreen(who.shown);
@@ -372,19 +377,25 @@ export class Scene {
   }
 
   #drawMinimap() {
-    const side = this.#minimap.width;
+    const { pixels } = this.#size;
     const context = this.#minimap.getContext('2d');
     const { location, you, others, shard } = this.#world;
-    const scale = side / Math.max(location.width, location.height);
+    const margin = MINIMAP_MARGIN * pixels;
+    const dotScale = this.#minimap.width / MINIMAP_SIDE;
+    const scale = (this.#minimap.width - 2 * margin) / Math.max(location.width, location.height);
+    const land = { width: location.width * scale, height: location.height * scale };
     context.setTransform(1, 0, 0, 1, 0, 0);
     context.fillStyle = this.#colours.void;
-    context.fillRect(0, 0, side, side);
-    context.translate((side - location.width * scale) / 2, (side - location.height * scale) / 2);
-    context.drawImage(this.#terrain.wash(this.#theme), 0, 0, location.width * scale, location.height * scale);
-    const dot = (at, radius, colour) => mark(context, at.x * scale, at.y * scale, radius * this.#size.pixels, colour, this.#colours.halo);
-    for (const exit of location.exits) dot(exit.position, 3.5, this.#colours.accent);
-    if (shard) dot(shard.position, 3.5, shard.holder ? figures.factionColour(shard.holder) : this.#colours.shard);
+    context.fillRect(0, 0, this.#minimap.width, this.#minimap.height);
+    context.translate((this.#minimap.width - land.width) / 2, (this.#minimap.height - land.height) / 2);
+    context.drawImage(this.#terrain.wash(this.#theme), 0, 0, land.width, land.height);
+    context.strokeStyle = location.safe ? this.#colours.safe : this.#colours.edge;
+    context.lineWidth = 1.5 * pixels;
+    context.strokeRect(0, 0, land.width, land.height);
     this.#drawView(context, scale);
+    const dot = (at, radius, colour) => mark(context, at.x * scale, at.y * scale, radius * dotScale, colour, this.#colours.halo);
+    for (const exit of location.exits) dot(exit.position, 3.5, this.#colours.accent);
+    if (shard) dot(shard.position, 3.5, this.#shardColour(shard));
     for (const other of others.values()) dot(other.shown, 3, figures.factionColour(other.faction));
     dot(this.#walker.shown, 4.5, figures.factionColour(you.faction));
   }

@@ -17,6 +17,8 @@ const TILES_KEPT = 24;
 const CONTOUR = 0.085;
 /** Units between two things that grow, at most as dense. */
 const PLOT = 3.6;
+/** How much a slope lightens or darkens the ground. */
+const RELIEF = 0.75;
 /** Pixels a wash is wide or high, at most: a place may be of any size. */
 const WASH_MOST = 256;
 /** Around a way out nothing grows, units. */
@@ -24,18 +26,18 @@ const CLEARING = 5;
 
 /**
  * Kinds of ground by the `terrain` of a location. `wash` low, middle, high; `line` contours and `ink` what grows, `fill`
- * its two colours; `growth` what grows and how densely (of 1).
+ * its two colours, `bright` roofs and petals; `growth` what grows and how densely (of 1).
  */
 const KINDS = {
   town: {
-    growth: { slab: 0.26, house: 0.06, tuft: 0.1, bush: 0.06 },
-    light: { wash: ['#dccfb3', '#e7dcc3', '#f1e8d4'], line: '#a08f6b', ink: '#6f6046', fill: ['#cfc0a0', '#c1cc9c'] },
-    dark: { wash: ['#20212e', '#272936', '#30323f'], line: '#6e6a72', ink: '#8d8794', fill: ['#3a3b4a', '#35443d'] },
+    growth: { cobble: 0.2, house: 0.05, tuft: 0.12, bush: 0.05, tree: 0.02 },
+    light: { wash: ['#d3c4a4', '#e5dabf', '#f3ebd8'], line: '#a08f6b', ink: '#6f6046', fill: ['#d6c8a9', '#bccb97'], bright: ['#c48a6a', '#a98578', '#8f93a8'] },
+    dark: { wash: ['#1b1c29', '#262835', '#323443'], line: '#6e6a72', ink: '#8d8794', fill: ['#3a3b4a', '#35443d'], bright: ['#6d4a43', '#59474f', '#454a66'] },
   },
   meadow: {
     growth: { tuft: 0.32, flower: 0.14, bush: 0.07, tree: 0.03 },
-    light: { wash: ['#cad79e', '#d8e1b1', '#e7ebc8'], line: '#97a566', ink: '#606f3f', fill: ['#b2c582', '#c3cf93'] },
-    dark: { wash: ['#162119', '#1d2b20', '#263629'], line: '#4c6a48', ink: '#7f9f74', fill: ['#2f4a31', '#39563a'] },
+    light: { wash: ['#cad79e', '#d8e1b1', '#e7ebc8'], line: '#97a566', ink: '#606f3f', fill: ['#b2c582', '#c3cf93'], bright: ['#d98a9c', '#e2b84c', '#9d8be0', '#f4f0fa'] },
+    dark: { wash: ['#162119', '#1d2b20', '#263629'], line: '#4c6a48', ink: '#7f9f74', fill: ['#2f4a31', '#39563a'], bright: ['#a7647a', '#a88a3f', '#7668b8', '#b9b6cc'] },
   },
   forest: {
     growth: { tree: 0.32, bush: 0.14, tuft: 0.18 },
@@ -73,7 +75,7 @@ const KINDS = {
     dark: { wash: ['#141126', '#1b1730', '#231e3b'], line: '#4a3f7a', ink: '#8d7cc9', fill: ['#3d3270', '#2d2654'] },
   },
   ruins: {
-    growth: { column: 0.08, slab: 0.16, stone: 0.1, tuft: 0.14 },
+    growth: { column: 0.08, cobble: 0.14, stone: 0.1, tuft: 0.14 },
     light: { wash: ['#cfcbb0', '#dcd9c0', '#e9e7d3'], line: '#99977a', ink: '#64644f', fill: ['#c3c0a6', '#b9c19b'] },
     dark: { wash: ['#1a2127', '#222a30', '#2c343a'], line: '#566670', ink: '#8ea0a8', fill: ['#38444c', '#3a4a45'] },
   },
@@ -144,8 +146,12 @@ export class Terrain {
     const stops = colours.wash.map(channels);
     for (let y = 0; y < canvas.height; y += 1) {
       for (let x = 0; x < canvas.width; x += 1) {
-        const height = this.#heightAt((x + 0.5) * step, (y + 0.5) * step);
-        image.data.set([...mixed(stops, height), 255], (y * canvas.width + x) * 4);
+        const here = { x: (x + 0.5) * step, y: (y + 0.5) * step };
+        const height = this.#heightAt(here.x, here.y);
+        // The light comes from the top left: what falls away from it is darker.
+        const slope = this.#heightAt(here.x + 1.5, here.y + 1.5) - height;
+        const shaded = mixed(stops, height).map((channel) => channel * (1 + slope * RELIEF));
+        image.data.set([...shaded, 255], (y * canvas.width + x) * 4);
       }
     }
     context.putImageData(image, 0, 0);
@@ -257,7 +263,7 @@ function trail(from, to, seed) {
   const points = [];
   for (let i = 0; i <= length; i += 1) {
     const share = i / (length || 1);
-    const sway = (smooth(i / 22, 0.5, seed) - 0.5) * 18 * Math.sin(share * Math.PI);
+    const sway = smooth(i / 22, 0.5, seed) * 22 * Math.sin(share * Math.PI);
     points.push({ x: from.x + (to.x - from.x) * share + across.x * sway, y: from.y + (to.y - from.y) * share + across.y * sway });
   }
   return points;

@@ -26,8 +26,9 @@ const ACCEPT_CHARACTERS: usize = 28;
 /// What every server appends to the key (section 1.3).
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// The value of `Sec-WebSocket-Accept`: "base64-encoding ... the SHA-1 ... of the concatenation of the string
-/// |Sec-WebSocket-Key| ... with the string "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"" (section 4.2.2, item 5.4).
+/// The value of `Sec-WebSocket-Accept`: "concatenating /key/ ... with the string
+/// "258EAFA5-E914-47DA-95CA-C5AB0DC85B11", taking the SHA-1 hash of this concatenated value to obtain a 20-byte value
+/// and base64-encoding ... this 20-byte hash" (section 4.2.2, item 5.4).
 fn accept_of(key: &[u8]) -> [u8; ACCEPT_CHARACTERS] {
     let digest = Sha1::new().chain_update(key).chain_update(GUID).finalize();
     let mut accept = [0; ACCEPT_CHARACTERS];

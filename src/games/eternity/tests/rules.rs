@@ -45,8 +45,8 @@ fn newcomers_are_told_everything_and_the_others_of_them() {
 #[test]
 fn moves_of_one_region_are_one_packet() {
     let (mut table, a, b) = Table::pair();
-    table.walk(a, 101.234_567, 100.0);
-    table.walk(a, 102.345_678, 100.0);
+    table.walk(a, 101.234, 100.0);
+    table.walk(a, 102.3457, 100.0);
     table.walk(b, 100.0, 103.0);
     let before = table.fx.packets;
     let sent = table.tick();

@@ -1,0 +1,36 @@
+//! The public contract, held against the server: over real loopback sockets with clients that share no code with it
+//! (`std::net`, tungstenite), and where time matters against the engine with a clock that the test turns.
+//!
+//! [`server`] starts one on a free port with a small game, [`client`] speaks to it, [`driven`] is the engine without
+//! sockets. A test waits for what it expects, never for a time; what does not come within [`PATIENCE`] fails it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "api/auth.rs"]
+mod auth;
+#[path = "api/client.rs"]
+mod client;
+#[path = "api/deadlines.rs"]
+mod deadlines;
+#[path = "api/driven.rs"]
+mod driven;
+#[path = "api/hostile.rs"]
+mod hostile;
+#[path = "api/http.rs"]
+mod http;
+#[path = "api/order.rs"]
+mod order;
+#[path = "api/play.rs"]
+mod play;
+#[path = "api/proxies.rs"]
+mod proxies;
+#[path = "api/server.rs"]
+mod server;
+#[path = "api/stop.rs"]
+mod stop;
+#[path = "api/upgrade.rs"]
+mod upgrade;
+
+use std::time::Duration;
+
+/// Far longer than anything here takes, so that only a hang meets it.
+const PATIENCE: Duration = Duration::from_secs(20);

@@ -1,0 +1,259 @@
+// The JavaScript client against a server played by the test: every packet it gets is written out here.
+
+import assert from 'node:assert/strict';
+import { describe, it, mock } from 'node:test';
+import { Evertick, EvertickError, SUBPROTOCOL } from '../../src/web/evertick.js';
+
+const CONNECTED = {
+  instance: 'eternity-1', server: 'test', protocol: { min: 1, max: 1 }, tick_rate: 20, heartbeat_interval_ms: 5000, timeout_ms: 30_000,
+};
+const SESSION = { player_id: 1_000_000_000, username: 'Ada', guest: true, resumed: false, full_state: false };
+
+/** A WebSocket whose other end is the test. */
+class Socket {
+  static last = null;
+  sent = [];
+  closed = null;
+
+  constructor(url, protocol) {
+    Object.assign(this, { url, protocol });
+    Socket.last = this;
+  }
+
+  send(text) {
+    this.sent.push(JSON.parse(text));
+  }
+
+  close(code) {
+    this.closed = code;
+  }
+
+  /** The server sends one batch. */
+  batch(seq, ...packets) {
+    this.onmessage({ data: JSON.stringify({ seq, tick: 7, time: 1_700_000_000_000, packets }) });
+  }
+
+  /** The server closes, or the network does. */
+  ends(code, reason = '') {
+    this.onclose({ code, reason });
+  }
+
+  lastOf(type) {
+    return this.sent.findLast((packet) => packet.type === type);
+  }
+}
+
+function start(options = { guest: 'Ada' }) {
+  const client = new Evertick();
+  const entered = client.connect({ url: 'ws://127.0.0.1:1/ws', WebSocket: Socket, ...options });
+  entered.catch(() => {});
+  return { client, entered, socket: Socket.last };
+}
+
+async function join(options) {
+  const started = start(options);
+  started.socket.batch(0, { type: 'connected', data: CONNECTED });
+  started.socket.batch(0, { type: 'auth_response', data: SESSION });
+  await started.entered;
+  return started;
+}
+
+/** The promise is refused with an EvertickError of this code. */
+async function refused(promise, code) {
+  await assert.rejects(promise, (error) => error instanceof EvertickError && error.code === code);
+}
+
+describe('connecting', () => {
+  it('offers the subprotocol, waits for connected, and asks to come in', async () => {
+    const { client, entered, socket } = start();
+    assert.deepEqual([socket.protocol, socket.sent, client.state], [SUBPROTOCOL, [], 'connecting']);
+    socket.batch(0, { type: 'connected', data: CONNECTED });
+    assert.deepEqual(socket.sent, [{ type: 'auth_request', data: { version: 1, guest: 'Ada' } }]);
+    socket.batch(0, { type: 'auth_response', data: SESSION });
+    assert.equal((await entered).username, 'Ada');
+    assert.deepEqual([client.state, client.playerId, client.server.instance], ['connected', 1_000_000_000, 'eternity-1']);
+    client.close();
+  });
+
+  it('translates the addresses of pages', () => {
+    assert.equal(start({ url: 'https://play.example/ws/meadow', guest: 'Ada' }).socket.url, 'wss://play.example/ws/meadow');
+    assert.equal(start({ url: 'http://[::1]:8080/ws', guest: 'Ada' }).socket.url, 'ws://[::1]:8080/ws');
+  });
+
+  it('passes on why it was refused', async () => {
+    const { client, entered, socket } = start();
+    socket.batch(0, { type: 'connected', data: CONNECTED });
+    socket.batch(0, { type: 'disconnect', data: { code: 'world_full', message: 'the world is full', retry_after_ms: 2000 } });
+    socket.ends(4013);
+    await assert.rejects(entered, { code: 'world_full', message: 'the world is full', retryAfterMs: 2000 });
+    assert.equal(client.state, 'ended');
+  });
+
+  it('does not wait where the server refuses without a close', async () => {
+    const { client, entered, socket } = start({ guest: '!' });
+    socket.batch(0, { type: 'connected', data: CONNECTED });
+    socket.batch(0, { type: 'error', data: { code: 'invalid', message: 'that is no name', retry_after_ms: null } });
+    await assert.rejects(entered, { code: 'invalid', message: 'that is no name' });
+    assert.deepEqual([client.state, socket.closed], ['ended', 1000]);
+  });
+
+  it('says unreachable where no server spoke', async () => {
+    const { entered, socket } = start();
+    socket.ends(1006);
+    await refused(entered, 'unreachable');
+  });
+
+  it('turns away from a server that speaks other versions', async () => {
+    const { entered, socket } = start();
+    socket.batch(0, { type: 'connected', data: { ...CONNECTED, protocol: { min: 2, max: 3 } } });
+    await refused(entered, 'bad_version');
+    assert.equal(socket.closed, 1000);
+    assert.deepEqual(socket.sent, []);
+  });
+
+  it('can come back after it was lost', async () => {
+    const { client, socket } = await join();
+    socket.ends(1006);
+    assert.equal(client.state, 'lost');
+    const again = client.connect({ url: 'ws://127.0.0.1:1/ws', guest: 'Ada', WebSocket: Socket });
+    Socket.last.batch(0, { type: 'connected', data: CONNECTED });
+    Socket.last.batch(0, { type: 'auth_response', data: SESSION }, { type: 'ok', data: {} });
+    await again;
+    Socket.last.batch(1);
+    assert.equal(client.seq, 1);
+    client.close();
+  });
+});
+
+describe('requests', () => {
+  it('are answered by id, in any order', async () => {
+    const { client, socket } = await join();
+    const state = client.request('get_game_state');
+    const said = client.request('chat', { channel: 'local', message: 'Hello' });
+    const ids = [socket.lastOf('get_game_state').id, socket.lastOf('chat').id];
+    socket.batch(1, { type: 'ok', re: ids[1], data: {} }, { type: 'game_state', re: ids[0], data: { you: 1 } });
+    assert.deepEqual([await state, await said], [{ you: 1 }, {}]);
+    client.close();
+  });
+
+  it('fail with the code, the words and the wait that the server gave', async () => {
+    const { client, socket } = await join();
+    const said = client.request('chat', { channel: 'local', message: 'Hello' });
+    const { id } = socket.lastOf('chat');
+    socket.batch(1, { type: 'error', re: id, data: { code: 'rate_limited', message: 'slower', retry_after_ms: 900 } });
+    await assert.rejects(said, { code: 'rate_limited', message: 'slower', retryAfterMs: 900 });
+    const unread = client.request('chat', {});
+    const data = { code: 'invalid', message: 'message is missing', field: 'message' };
+    socket.batch(2, { type: 'invalid_message', re: socket.lastOf('chat').id, data });
+    await assert.rejects(unread, { code: 'invalid', field: 'message' });
+    client.close();
+  });
+
+  it('do not wait for ever, nor beyond the end of the connection', async () => {
+    const { client, socket } = await join();
+    await refused(client.request('get_game_state', {}, { timeoutMs: 1 }), 'timeout');
+    const waiting = client.request('get_game_state');
+    socket.ends(1006);
+    await refused(waiting, 'lost');
+    await refused(client.request('get_game_state'), 'lost');
+    assert.throws(() => client.send('position_update'), { code: 'lost' });
+  });
+});
+
+describe('batches', () => {
+  it('reach the handlers in order, each packet with where it came from', async () => {
+    const { client, socket } = await join();
+    const heard = [];
+    client.on('*', (data, { type }) => heard.push(`* ${type}`));
+    const stop = client.on('chat', ({ message }, { seq, tick, time }) => heard.push([message, seq, tick, time]));
+    socket.batch(1, { type: 'chat', data: { message: 'one' } }, { type: 'positions', data: { moves: [] } });
+    stop();
+    socket.batch(2, { type: 'chat', data: { message: 'two' } });
+    assert.deepEqual(heard, ['* chat', ['one', 1, 7, 1_700_000_000_000], '* positions', '* chat']);
+    client.close();
+  });
+
+  for (const [what, seqs] of [['a gap', [1, 3]], ['a repetition', [1, 1]], ['a start that is not 1', [2]], ['a zero after the start', [1, 0]]]) {
+    it(`with ${what} end the connection`, async () => {
+      const { client, socket } = await join();
+      for (const seq of seqs) socket.batch(seq);
+      assert.deepEqual([client.state, client.reason.code, socket.closed], ['ended', 'sequence', 1000]);
+    });
+  }
+
+  it('go on after a resume where the old connection stopped', async () => {
+    const { client, entered, socket } = start({ resume: { token: 'abc', seq: 41 } });
+    socket.batch(0, { type: 'connected', data: CONNECTED });
+    assert.deepEqual(socket.sent[0].data, { version: 1, resume: { token: 'abc', seq: 41 } });
+    socket.batch(0, { type: 'auth_response', data: { ...SESSION, resumed: true, replayed: 2 } });
+    await entered;
+    socket.batch(42);
+    socket.batch(43);
+    assert.deepEqual([client.state, client.seq], ['connected', 43]);
+    client.close();
+  });
+
+  it('that are not JSON end the connection', async () => {
+    const { client, socket } = await join();
+    socket.onmessage({ data: '{"seq":1,' });
+    assert.equal(client.reason.code, 'malformed');
+  });
+
+  it('are not read beyond the packet at which a handler closed', async () => {
+    const { client, socket } = await join();
+    const heard = [];
+    client.on('chat', () => client.close());
+    client.on('positions', () => heard.push('positions'));
+    socket.batch(1, { type: 'chat', data: {} }, { type: 'positions', data: {} });
+    assert.deepEqual(heard, []);
+  });
+});
+
+describe('the end', () => {
+  for (const [code, state, name] of [[1006, 'lost', 'lost'], [1001, 'lost', 'shutdown'], [4009, 'lost', 'idle_timeout'], [4015, 'lost', 'slow_consumer'], [4017, 'ended', 'kicked'], [4004, 'ended', 'replaced'], [1000, 'ended', 'closed']]) {
+    it(`by ${code} is ${state}: ${name}`, async () => {
+      const { client, socket } = await join();
+      const states = [];
+      client.on('client:state', ({ state, reason }) => states.push([state, reason.code]));
+      socket.ends(code);
+      assert.deepEqual(states, [[state, name]]);
+    });
+  }
+
+  it('by one\'s own wish says so to the server, and is heard of once', async () => {
+    const { client, socket } = await join();
+    const states = [];
+    client.on('client:state', ({ state }) => states.push(state));
+    client.close('bedtime');
+    assert.deepEqual([socket.lastOf('disconnect').data, socket.closed], [{ reason: 'bedtime' }, 1000]);
+    socket.ends(1000);
+    client.close();
+    assert.deepEqual(states, ['ended']);
+  });
+
+  it('comes when a ping of ours stays without an answer', async () => {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    try {
+      const { client, socket } = await join();
+      socket.batch(1, { type: 'pong', re: socket.lastOf('ping').id, data: { time: 1, server_time: 2, tick: 3 } });
+      assert.equal(client.state, 'connected');
+      mock.timers.tick(5000);
+      mock.timers.tick(30_000);
+      await new Promise(setImmediate);
+      assert.deepEqual([client.state, client.reason.code, socket.closed], ['lost', 'lost', 1000]);
+    } finally {
+      mock.timers.reset();
+    }
+  });
+});
+
+it('ping measures the round trip', async () => {
+  const { client, socket } = await join();
+  const pong = client.ping();
+  const { id, data } = socket.lastOf('ping');
+  socket.batch(1, { type: 'pong', re: id, data: { time: data.time, server_time: 5, tick: 9 } });
+  const { latencyMs, serverTime, tick } = await pong;
+  assert(latencyMs >= 0 && client.latencyMs === latencyMs);
+  assert.deepEqual([serverTime, tick], [5, 9]);
+  client.close();
+});

@@ -1,0 +1,21 @@
+//! The documentation says what the code does: each page's tables and examples are held against it.
+
+#![cfg(feature = "eternity")]
+
+#[path = "../examples/meadow.rs"]
+#[allow(dead_code, reason = "it is a program: nobody else calls its `main`")]
+mod meadow;
+
+#[path = "docs/markdown.rs"]
+mod markdown;
+
+#[path = "docs/configuration.rs"]
+mod configuration;
+#[path = "docs/floors.rs"]
+mod floors;
+#[path = "docs/http.rs"]
+mod http;
+#[path = "docs/own_game.rs"]
+mod own_game;
+#[path = "docs/protocol.rs"]
+mod protocol;

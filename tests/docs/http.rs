@@ -1,0 +1,58 @@
+//! `docs/protocol.md`, "HTTP": the requests that it lists are answered, and `/api/status` has the members it shows.
+
+use super::markdown::{blocks, read, section, table};
+use super::own_game::Running;
+use evertick::games::eternity::{Eternity, Settings};
+use evertick::http::Page;
+use evertick::server::Server;
+use evertick::web;
+use serde_json::Value;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+/// The status and the body of an answer.
+fn get(address: SocketAddr, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    let status = answer.split(' ').nth(1).and_then(|status| status.parse().ok()).expect("a status");
+    let body = answer.split_once("\r\n\r\n").expect("a head").1.to_owned();
+    (status, body)
+}
+
+/// The names of all members, with those around them.
+fn members(value: &Value, around: &str, into: &mut Vec<String>) {
+    for (name, value) in value.as_object().into_iter().flatten() {
+        into.push(format!("{around}.{name}"));
+        members(value, &format!("{around}.{name}"), into);
+    }
+}
+
+#[test]
+fn the_requests_of_the_table_are_answered() {
+    let running = Running::start(|settings| {
+        let server = Server::new(settings).game("/ws", Eternity::new(Settings::default()));
+        web::assets()
+            .iter()
+            .fold(server, |server, asset| server.page(Page::new(asset.path, asset.content_type, asset.body)))
+    });
+    let page = read("docs/protocol.md");
+    let http = section(&page, "## HTTP");
+    let requests = table(http, "request");
+    assert_eq!(requests.len(), 6);
+    for row in requests {
+        let path = row[0].strip_prefix("GET ").expect("they are all asked for with GET");
+        let expected = if path == "/ws" { 426 } else { 200 };
+        assert_eq!(get(running.address, path).0, expected, "{path}");
+    }
+    let shown: Value = serde_json::from_str(&blocks(http, "json")[0]).expect("JSON");
+    let answered: Value = serde_json::from_str(&get(running.address, "/api/status").1).expect("JSON");
+    let (mut in_page, mut in_answer) = (Vec::new(), Vec::new());
+    members(&shown, "", &mut in_page);
+    members(&answered, "", &mut in_answer);
+    assert_eq!(in_page, in_answer);
+    let (status, error) = get(running.address, "/nowhere");
+    assert_eq!(status, 404);
+    assert!(error.starts_with(r#"{"error":{"code":"not_found","message":""#), "{error}");
+}

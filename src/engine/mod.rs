@@ -15,6 +15,7 @@
 //!
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
+mod audit;
 mod auth;
 mod context;
 mod core;
@@ -30,7 +31,7 @@ mod routes;
 mod status;
 mod sweep;
 
-use self::core::{Core, Peer};
+use self::core::{Core, Peer, SLOW};
 use crate::address::Network;
 use crate::http::cors::Origins;
 use crate::http::{Exchange, Page};
@@ -124,6 +125,8 @@ pub struct Engine {
     /// Refused connections that still read why.
     refusing: usize,
     draining: bool,
+    /// Whether it was told that everybody is gone after draining.
+    stopped: bool,
     /// Where the next slice of the sweep begins.
     sweep_from: u32,
     recorder: Option<Vec<Record>>,
@@ -147,6 +150,7 @@ impl Engine {
             paused: Vec::new(),
             refusing: 0,
             draining: false,
+            stopped: false,
             sweep_from: 0,
             recorder: None,
             started: None,
@@ -339,7 +343,7 @@ impl Engine {
         let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
         let limit = core.settings.session.outbox_limit;
         let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
-        let next = self.next(conn, flushed.drained);
+        let is_over = flushed.left > limit && peer.session.phase().is_websocket();
         self.core.counters.bytes_out += flushed.bytes as u64;
         self.core.counters.batches += u64::from(flushed.batches);
         self.core.account(conn);
@@ -350,7 +354,12 @@ impl Engine {
         if flushed.caught_up {
             self.tell_caught_up(conn);
         }
-        next
+        if is_over {
+            self.close(conn, Code::SlowConsumer, SLOW, None, now);
+        }
+        // What a peer did not take is held from here on, by it or by whoever holds more.
+        self.keep_budget(now);
+        self.next(conn, flushed.drained)
     }
 
     fn next(&mut self, conn: ConnId, drained: bool) -> Next {
@@ -386,6 +395,7 @@ impl Engine {
         for host in &mut self.hosts {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
+        self.core.inbox_bytes = 0;
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);
@@ -465,8 +475,9 @@ impl Engine {
         }
     }
 
+    /// Has the observer hear, once, that a draining engine has said goodbye to everybody.
     fn tell_stopped(&mut self) {
-        if self.draining && self.core.peers.is_empty() {
+        if self.draining && self.core.peers.is_empty() && !std::mem::replace(&mut self.stopped, true) {
             self.core.observe(|| Event::Stopped);
         }
     }
@@ -519,7 +530,7 @@ impl Engine {
 
     /// Closes whoever holds the most until the budget is kept again.
     fn keep_budget(&mut self, now: Time) {
-        while self.core.memory > self.core.settings.memory_limit {
+        while self.core.memory() > self.core.settings.memory_limit {
             let Some(conn) = self.core.largest() else { return };
             self.core.fail(format!("memory_limit is reached: closing {conn}, which holds the most"));
             self.close(

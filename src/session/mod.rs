@@ -189,6 +189,11 @@ impl Session {
         self.http.as_mut().map(|http| &mut http.connection)
     }
 
+    /// Bytes of memory held for a request that has not arrived whole.
+    pub fn http_buffered(&self) -> usize {
+        self.http.as_ref().map_or(0, |http| http.connection.buffered())
+    }
+
     /// What the HTTP side waits for has changed: the deadline of that runs from here.
     pub fn request_moved_on(&mut self, now: Time) {
         self.since = now;
@@ -238,8 +243,7 @@ impl Session {
 
     /// Bytes of memory that the peer can make grow.
     pub fn memory(&self) -> usize {
-        let http = self.http.as_ref().map_or(0, |http| http.connection.buffered());
-        self.outbox.memory() + self.websocket.buffered() + http
+        self.outbox.memory() + self.websocket.buffered() + self.http_buffered()
     }
 
     /// The first thing that is due at `now`. A heartbeat is taken as sent by being asked for. Memory that the peer has not

@@ -17,6 +17,8 @@ mod driven;
 mod hostile;
 #[path = "api/http.rs"]
 mod http;
+#[path = "api/memory.rs"]
+mod memory;
 #[path = "api/order.rs"]
 mod order;
 #[path = "api/play.rs"]

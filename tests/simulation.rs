@@ -69,8 +69,8 @@ fn sweep<S: Scenario>(scenario: impl Fn() -> S) {
         sum.packets += report.packets;
         sum.most_memory = sum.most_memory.max(report.most_memory);
         sum.replayed += report.replayed;
-        for (code, count) in report.goodbyes {
-            *sum.goodbyes.entry(code).or_default() += count;
+        for (code, count) in report.closes {
+            *sum.closes.entry(code).or_default() += count;
         }
     }
     println!("{sum:#?}");

@@ -185,7 +185,7 @@ impl Scenario for Paddock {
 
     fn script(&mut self, conduct: Conduct, chance: &mut Random) -> Person {
         let unreliable = conduct != Conduct::Honest;
-        Person { unreliable, wordy: !unreliable && chance.chance(0.1), ..Person::default() }
+        Person { unreliable, wordy: !unreliable && chance.chance(0.3), ..Person::default() }
     }
 
     fn tick_over(&mut self, world: &World<'_, Rules>) -> Result<(), String> {

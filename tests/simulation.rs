@@ -5,6 +5,7 @@
 //! SIM_SEEDS=2000 cargo test --test simulation     # sweeps that many, of each game
 //! SEED=17 cargo test --test simulation            # runs that one and prints what happens
 //! ```
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[cfg(feature = "eternity")]
 #[path = "simulation/eternity.rs"]

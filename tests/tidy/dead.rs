@@ -28,11 +28,23 @@ fn reached_from(root: &str) -> BTreeSet<String> {
     reached
 }
 
-/// The modules that stand in files of their own.
+/// The modules that stand in files of their own; one declared within another has that one's folder before it.
 fn declared(text: &str) -> Vec<String> {
     let tokens = tokens(text);
-    let is_declaration = |three: &&[crate::source::Token]| three[0].text == "mod" && three[2].text == ";";
-    tokens.windows(3).filter(is_declaration).map(|three| three[1].text.clone()).collect()
+    let mut declared = Vec::new();
+    // The module that each open brace belongs to; empty where it is none.
+    let mut open: Vec<String> = Vec::new();
+    for at in 0..tokens.len() {
+        let two_before = |word: &str| at >= 2 && tokens[at - 2].text == word;
+        match tokens[at].text.as_str() {
+            "{" if two_before("mod") => open.push(format!("{}/", tokens[at - 1].text)),
+            "{" => open.push(String::new()),
+            "}" => drop(open.pop()),
+            ";" if two_before("mod") => declared.push(format!("{}{}", open.concat(), tokens[at - 1].text)),
+            _ => {}
+        }
+    }
+    declared
 }
 
 /// A path without `..`.

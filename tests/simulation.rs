@@ -7,11 +7,11 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod simulation {
-    #[cfg(feature = "eternity")]
-    pub(crate) mod eternity;
-    pub(crate) mod paddock;
-}
+#[cfg(feature = "eternity")]
+#[path = "simulation/eternity.rs"]
+mod eternity;
+#[path = "simulation/paddock.rs"]
+mod paddock;
 
 use evertick::engine::Settings;
 use evertick::random::Random;
@@ -24,18 +24,18 @@ const SEEDS: u64 = 60;
 
 #[test]
 fn a_game_of_regions_and_chat_under_every_fault() {
-    sweep(simulation::paddock::Paddock::default);
+    sweep(paddock::Paddock::default);
 }
 
 #[cfg(feature = "eternity")]
 #[test]
 fn eternity_under_every_fault() {
-    sweep(simulation::eternity::Shards::default);
+    sweep(eternity::Shards::default);
 }
 
 #[test]
 fn one_seed_is_one_run() {
-    let run = |seed| run(seed, simulation::paddock::Paddock::default());
+    let run = |seed| run(seed, paddock::Paddock::default());
     assert_eq!(run(3), run(3));
     assert_ne!(run(3).digest, run(4).digest);
 }
@@ -49,7 +49,7 @@ fn without_faults_nobody_is_sent_away_and_nothing_is_lost() {
         ..Faults::default()
     };
     let plan = Plan { faults, engine: patient(), ..plan(1) };
-    let report = Sim::new(plan, simulation::paddock::Paddock::default()).run().unwrap();
+    let report = Sim::new(plan, paddock::Paddock::default()).run().unwrap();
     assert_eq!(report.players, report.connections);
     assert!(report.packets > 1000, "{report:?}");
 }
@@ -70,8 +70,8 @@ fn sweep<S: Scenario>(scenario: impl Fn() -> S) {
         sum.packets += report.packets;
         sum.most_memory = sum.most_memory.max(report.most_memory);
         sum.replayed += report.replayed;
-        for (code, count) in report.goodbyes {
-            *sum.goodbyes.entry(code).or_default() += count;
+        for (code, count) in report.closes {
+            *sum.closes.entry(code).or_default() += count;
         }
     }
     println!("{sum:#?}");
@@ -101,7 +101,7 @@ fn plan(seed: u64) -> Plan {
     let mut draw = |among: &[usize]| among[chance.below(among.len() as u64) as usize];
     let mut engine = patient();
     let rate = draw(&[20, 20, 10, 60, 3]);
-    engine.tick_rate = TickRate::new(rate as u32).unwrap();
+    engine.tick_rate = TickRate::new(rate as u32).expect("the rates above are in range");
     engine.max_players = draw(&[1000, 1000, 8]);
     engine.memory_limit = draw(&[256 << 20, 256 << 20, 1 << 20, 200 << 10, 20 << 10]);
     engine.registry.max_connections = draw(&[4096, 4096, 20]);

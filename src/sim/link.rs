@@ -8,12 +8,11 @@ use crate::time::Time;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Bytes that one direction of a link carries at once.
-const WINDOW: usize = 64 << 10;
-
 /// One direction.
 #[derive(Debug)]
 pub(super) struct Pipe {
+    /// Bytes that it carries at once, those too that arrived and were not read.
+    window: usize,
     parcels: VecDeque<(Time, Parcel)>,
     /// Bytes on their way.
     carried: usize,
@@ -41,17 +40,21 @@ pub(super) enum Arrival {
     Reset,
 }
 
-impl Default for Pipe {
-    fn default() -> Pipe {
-        let arrived = Vec::new();
-        Pipe { parcels: VecDeque::new(), carried: 0, arrived, last: Time::START, ended: false }
-    }
-}
-
 impl Pipe {
+    /// One direction of a link of this kind.
+    pub(super) fn new(carriage: Carriage) -> Pipe {
+        let window = match carriage {
+            Carriage::Prompt => 64 << 10,
+            Carriage::Slow => 1 << 10,
+            Carriage::Stalling => 8 << 10,
+        };
+        let (parcels, arrived) = (VecDeque::new(), Vec::new());
+        Pipe { window, parcels, carried: 0, arrived, last: Time::START, ended: false }
+    }
+
     /// How many bytes more it takes at the moment.
     pub(super) fn room(&self) -> usize {
-        if self.ended { 0 } else { WINDOW.saturating_sub(self.carried + self.arrived.len()) }
+        if self.ended { 0 } else { self.window.saturating_sub(self.carried + self.arrived.len()) }
     }
 
     /// Sends bytes, in one piece or several.
@@ -81,6 +84,8 @@ impl Pipe {
         self.ended = true;
         let kept = chance.below(self.parcels.len() as u64 + 1) as usize;
         self.parcels.truncate(kept);
+        // The end of the stream, where it was sent already, is no end any more.
+        self.parcels.retain(|(_, parcel)| matches!(parcel, Parcel::Bytes(_)));
         self.last = self.parcels.back().map_or(now, |(at, _)| *at);
         self.post(Parcel::Reset, Carriage::Prompt, now, chance);
     }

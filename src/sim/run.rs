@@ -11,7 +11,7 @@ use super::link::{Arrival, Pipe};
 use super::reader::PATH;
 use super::scenario::{Carriage, Conduct, Fate, Plan, Scenario, choose};
 use super::shell::{Line, Shell};
-use crate::engine::Engine;
+use crate::engine::{Engine, Event};
 use crate::ids::{ConnId, GameId};
 use crate::packet::Code;
 use crate::random::Random;
@@ -19,16 +19,22 @@ use crate::time::{Tick, Time, WallMs};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long replies may take to come in when everybody has fallen quiet.
 const SETTLING: Duration = Duration::from_secs(3);
 /// How long the last connection may take to go when everybody is made to leave.
 const LEAVING: Duration = Duration::from_secs(8);
+/// How long a server that drains waits for those who owe it the rest of a request.
+const GRACE: Duration = Duration::from_secs(5);
 /// The key of a run's secrets: nobody has to be kept from guessing them.
 const SECRETS: [u8; 32] = [7; 32];
 /// The wall time at which runs start.
 const EPOCH: WallMs = WallMs(1_700_000_000_000);
+
+/// How often the server ended a session, by its reason.
+type Closes = Arc<Mutex<BTreeMap<Code, u64>>>;
 
 /// A run of a scenario.
 pub struct Sim<S: Scenario> {
@@ -42,6 +48,7 @@ pub struct Sim<S: Scenario> {
     /// Clients that came so far.
     came: usize,
     comes_at: Time,
+    closes: Closes,
     report: Report,
 }
 
@@ -76,8 +83,8 @@ pub struct Report {
     pub packets: u64,
     /// The most bytes that the budget held.
     pub most_memory: usize,
-    /// How often the server ended a connection in words, by its reason.
-    pub goodbyes: BTreeMap<Code, u64>,
+    /// How often the server ended a session, by its reason.
+    pub closes: BTreeMap<Code, u64>,
     /// Packets to players, and inputs of games, that the replay gave again.
     pub replayed: usize,
     /// A hash over all that clients read, in order: the same seed gives the same.
@@ -112,6 +119,7 @@ impl<S: Scenario> Sim<S> {
         let (mut engine, game) = engine(&plan, &mut scenario);
         engine.record();
         let checks = Checks::new(&mut engine);
+        let closes = count_closes(&mut engine);
         let shell = Shell::new(engine, plan.engine.tick_rate, EPOCH);
         let chance = Random::new(plan.seed);
         Sim {
@@ -124,6 +132,7 @@ impl<S: Scenario> Sim<S> {
             checks,
             came: 0,
             comes_at: Time::START,
+            closes,
             report: Report::default(),
         }
     }
@@ -136,6 +145,7 @@ impl<S: Scenario> Sim<S> {
         let outcome = self.play_all();
         let (seed, at) = (self.plan.seed, self.shell.now());
         outcome.map_err(|what| Failure { seed, at, what })?;
+        self.report.closes = std::mem::take(&mut *self.closes.lock().unwrap_or_else(PoisonError::into_inner));
         Ok(self.report)
     }
 
@@ -150,10 +160,13 @@ impl<S: Scenario> Sim<S> {
             self.step()?;
         }
         self.check_replies()?;
-        self.dismiss();
-        let latest = self.shell.now() + LEAVING;
+        let drains = self.dismiss();
+        let since = self.shell.now();
         while self.shell.engine().connections() > 0 {
-            if self.shell.now() > latest {
+            let now = self.shell.now();
+            if drains && now > since + GRACE {
+                self.shell.engine_mut().cut_off(now);
+            } else if now > since + LEAVING {
                 return Err(format!("{} connections do not go away", self.shell.engine().connections()));
             }
             self.step()?;
@@ -236,8 +249,8 @@ impl<S: Scenario> Sim<S> {
             carriage,
             fate,
             fate_at: now + Duration::from_millis(chance.below(8000)),
-            up: Pipe::default(),
-            down: Pipe::default(),
+            up: Pipe::new(carriage),
+            down: Pipe::new(carriage),
             alive: true,
             silent: false,
             has_read_all: false,
@@ -273,9 +286,6 @@ impl<S: Scenario> Sim<S> {
         self.shell.forget(link.conn);
         let reader = &link.client.reader;
         self.report.players += u64::from(reader.player().is_some());
-        if let Some(code) = reader.goodbye() {
-            *self.report.goodbyes.entry(code).or_default() += 1;
-        }
         let end = (reader.player(), reader.seq(), reader.refused(), reader.goodbye(), reader.close_code());
         self.trace(|| format!("client {} is gone: player, seq, status, goodbye, close: {end:?}", link.name));
     }
@@ -438,14 +448,14 @@ impl<S: Scenario> Sim<S> {
         Ok(())
     }
 
-    /// Makes everybody leave: the server says so, or all go by themselves.
-    fn dismiss(&mut self) {
+    /// Makes everybody leave: the server says so, or all go by themselves. Whether it is the server.
+    fn dismiss(&mut self) -> bool {
         let now = self.shell.now();
         if self.chance.chance(0.5) {
             self.trace(|| "the server drains".to_owned());
             self.shell.engine_mut().drain(now);
             self.shell.attend(usize::MAX);
-            return;
+            return true;
         }
         self.trace(|| "everybody leaves".to_owned());
         for link in &mut self.links {
@@ -459,6 +469,7 @@ impl<S: Scenario> Sim<S> {
                 _ => Fate::Resets,
             };
         }
+        false
     }
 
     /// Nothing and nobody is left.
@@ -490,6 +501,18 @@ impl<S: Scenario> Sim<S> {
             trace(&format!("{:>6} ms  {}", self.shell.now().as_millis(), line()));
         }
     }
+}
+
+/// Has sessions that the server ends counted by the reason.
+fn count_closes(engine: &mut Engine) -> Closes {
+    let closes = Closes::default();
+    let to = closes.clone();
+    engine.observe(Box::new(move |event| {
+        if let Event::ClientDisconnected { code: Some(code), .. } = event {
+            *to.lock().unwrap_or_else(PoisonError::into_inner).entry(*code).or_default() += 1;
+        }
+    }));
+    closes
 }
 
 /// A fresh engine with the scenario's game.

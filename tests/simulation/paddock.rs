@@ -127,7 +127,7 @@ impl Game for Rules {
         }
         assert_eq!(ctx.online(), self.walkers.len());
         let places = self.walkers.iter().map(|(player, walker)| (*player, walker.place)).collect();
-        *self.places.lock().unwrap() = places;
+        *self.places.lock().expect("nobody panics while holding it") = places;
     }
 }
 
@@ -185,11 +185,11 @@ impl Scenario for Paddock {
 
     fn script(&mut self, conduct: Conduct, chance: &mut Random) -> Person {
         let unreliable = conduct != Conduct::Honest;
-        Person { unreliable, wordy: !unreliable && chance.chance(0.1), ..Person::default() }
+        Person { unreliable, wordy: !unreliable && chance.chance(0.3), ..Person::default() }
     }
 
     fn tick_over(&mut self, world: &World<'_, Rules>) -> Result<(), String> {
-        let places = self.places.lock().unwrap().clone();
+        let places = self.places.lock().expect("nobody panics while holding it").clone();
         let members: BTreeMap<PlayerId, Option<RegionId>> = world.engine.members(world.game).collect();
         if members != places {
             return Err(format!("members {members:?} stand elsewhere: {places:?}"));

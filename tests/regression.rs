@@ -95,6 +95,18 @@ fn a_burst_that_the_socket_takes_closes_nobody() {
 }
 
 #[test]
+fn whoever_is_kicked_goes_whatever_the_code() {
+    // A code without a close of its own, such as `forbidden`, kicked nobody.
+    let mut square = Square::new(|_| {});
+    let conn = square.join();
+    square.send(conn, None, &In::Kick { code: Code::Forbidden });
+    square.tick();
+    let kicked =
+        ServerControl::Disconnect { code: Code::Kicked, message: "out".to_owned(), retry_after_ms: None };
+    assert_eq!(square.heard(conn).last(), Some(&ServerPacket::Control(kicked)));
+}
+
+#[test]
 fn that_the_engine_has_stopped_is_told_once() {
     // Whoever was refused after the last player had gone made it stop again.
     let (mut square, events) = watched();

@@ -107,6 +107,22 @@ fn whoever_is_kicked_goes_whatever_the_code() {
 }
 
 #[test]
+fn the_first_reason_of_a_close_is_the_one_that_is_told_everybody() {
+    // The observer heard the last of several reasons, the client the first.
+    let (mut square, events) = watched();
+    let conn = square.join();
+    square.send(conn, None, &In::Kick { code: Code::Cheating });
+    square.send(conn, None, &In::Kick { code: Code::Banned });
+    square.tick();
+    square.shell.end_of_stream(conn);
+    let code = |event| match event {
+        Event::ClientDisconnected { code, .. } => Some(code),
+        _ => None,
+    };
+    assert_eq!(events.try_iter().filter_map(code).collect::<Vec<_>>(), [Some(Code::Cheating)]);
+}
+
+#[test]
 fn that_the_engine_has_stopped_is_told_once() {
     // Whoever was refused after the last player had gone made it stop again.
     let (mut square, events) = watched();

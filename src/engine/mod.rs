@@ -61,6 +61,8 @@ pub struct Engine {
     next_guest: u32,
     /// Peers whose sockets are not read until the next tick.
     paused: Vec<ConnId>,
+    /// Peers that end when the next tick has answered their last packets.
+    ending: Vec<(ConnId, endings::Ending)>,
     origins: Origins,
     /// Refused connections that still read why.
     refusing: usize,
@@ -88,6 +90,7 @@ impl Engine {
             pages: Vec::new(),
             next_guest: PlayerId::FIRST_GUEST,
             paused: Vec::new(),
+            ending: Vec::new(),
             refusing: 0,
             draining: false,
             stopped: false,
@@ -199,6 +202,7 @@ impl Engine {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
         self.core.inbox_bytes = 0;
+        self.end_answered(now);
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);

@@ -13,7 +13,7 @@ use crate::address::AddressKey;
 use crate::http::{self, CONTINUE, Exchange, Method, Request, Response, cors, forwarded};
 use crate::ids::{ConnId, GameId};
 use crate::limits;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Next, Outgoing};
 use crate::packet::{Code, Encoding, ServerControl, Versions};
 use crate::registry::Refused;
 use crate::session::{Phase, Step};
@@ -48,12 +48,12 @@ impl Engine {
                 }
                 http::Event::Request(request) => self.request(conn, &request, now),
             }
-            // Pipelined answers go out as they are made; a peer that does not take them gets no more.
-            if self.waiting(conn) > limits::CONTROL_BYTES / 2 {
-                self.flush(conn, out, now);
-                if self.waiting(conn) > limits::CONTROL_BYTES {
-                    self.finish_http(conn, now);
+            // Pipelined answers go out as they are made; a peer that does not take them gets no more until it does.
+            if self.waiting(conn) > limits::CONTROL_BYTES / 2 && self.write(conn, out, now) == Next::Pause {
+                if let Some(peer) = self.core.peers.get_mut(conn) {
+                    peer.session.put_back(rest);
                 }
+                return input.len();
             }
         }
         match self.core.peers.get(conn).map(|peer| peer.session.phase()) {

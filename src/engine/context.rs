@@ -62,8 +62,8 @@ impl<'a, G: Game> Context<'a, G> {
         self.core.realm(self.game).in_region(region).map(|member| member.player)
     }
 
-    /// Ends a player's connection after this tick, telling it `code` and `message`. The game hears of it as
-    /// [`Input::Left`](super::Input::Left) in the next tick.
+    /// Ends a player's connection after this tick, telling it `code` and `message`; a code that has no close of its own
+    /// counts as [`Code::Kicked`]. The game hears of it as [`Input::Left`](super::Input::Left) in the next tick.
     pub fn kick(&mut self, player: PlayerId, code: Code, message: &str) {
         self.core.kick(self.game, player, code, message);
     }

@@ -306,6 +306,7 @@ impl Core {
     /// Marks a player for closing when the tick is over.
     pub(super) fn kick(&mut self, game: GameId, player: PlayerId, code: Code, message: &str) {
         if let Some(conn) = self.realm(game).member(player).and_then(|member| member.conn) {
+            let code = if code.close_code().is_some() { code } else { Code::Kicked };
             self.doomed.push((conn, code, message.to_owned()));
         }
     }

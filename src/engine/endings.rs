@@ -110,12 +110,16 @@ impl Engine {
         if code.close_code().is_none() {
             return;
         }
-        if let Some(peer) = self.core.peers.get_mut(conn) {
-            peer.closed = Some(code);
-            if peer.session.phase() == Phase::Http {
-                peer.session.step(Step::Finish, now);
-                self.core.call_attention(conn);
-            }
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let phase = peer.session.phase();
+        if phase == Phase::Closing {
+            // It has been told another reason, or has left by itself.
+            return;
+        }
+        peer.closed = Some(code);
+        if phase == Phase::Http {
+            peer.session.step(Step::Finish, now);
+            self.core.call_attention(conn);
         }
         self.leave_game(conn, Departure::Closed(code));
         self.core.say_goodbye(conn, code, message, retry_after_ms);

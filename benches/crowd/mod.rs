@@ -1,0 +1,113 @@
+//! Players by the hundred on an engine without sockets: what they are sent is counted and thrown away.
+
+use evertick::engine::{Engine, Game, Settings};
+use evertick::ids::ConnId;
+use evertick::outgoing::Outgoing;
+use evertick::packet::{AuthRequest, ClientControl, Encoding, Kind, encode_client};
+use evertick::sim::{Heard, PATH, Reader, opening};
+use evertick::time::{TickClock, Time, WallMs};
+use evertick::websocket::{OpCode, encode_masked};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::net::{IpAddr, Ipv4Addr};
+
+/// Takes everything, and counts it.
+#[derive(Default)]
+pub(crate) struct Sink {
+    pub(crate) bytes: usize,
+    pub(crate) writes: usize,
+}
+
+impl Outgoing for Sink {
+    fn write(&mut self, bytes: &[u8]) -> usize {
+        self.bytes += bytes.len();
+        self.writes += 1;
+        bytes.len()
+    }
+}
+
+/// An engine and its players; every other one speaks postcard.
+pub(crate) struct Crowd {
+    engine: Engine,
+    ticks: TickClock,
+    now: Time,
+    pub(crate) players: Vec<(ConnId, Encoding)>,
+    pub(crate) sink: Sink,
+}
+
+impl Crowd {
+    /// `count` players who have just been let in; `hear` gets what each was told until then.
+    pub(crate) fn new<G: Game<Out: DeserializeOwned>>(
+        game: G,
+        count: usize,
+        mut hear: impl FnMut(usize, Heard<G::Out>),
+    ) -> Crowd {
+        let mut settings = Settings { max_players: count, ..Settings::default() };
+        settings.registry.max_connections = count;
+        settings.registry.max_per_address = 0;
+        settings.registry.connect_rate = 0;
+        let ticks = TickClock::new(settings.tick_rate, Time::START);
+        let mut engine = Engine::new(settings, 1, [7; 32]);
+        engine.add_game(PATH, game).expect("its grids can be laid out");
+        let (players, sink) = (Vec::new(), Sink::default());
+        let mut crowd = Crowd { engine, ticks, now: Time::START, players, sink };
+        let mut readers = Vec::new();
+        for at in 0..count {
+            let encoding = Encoding::ALL[at % 2];
+            let mut received = Vec::new();
+            crowd.join(encoding, &mut received);
+            let mut reader = Reader::new(encoding);
+            reader.ask_anything();
+            reader.receive(&received, &mut Vec::new()).expect("it is let in");
+            readers.push(reader);
+        }
+        crowd.begin_tick();
+        for (at, reader) in readers.iter_mut().enumerate() {
+            let (mut received, mut heard) = (Vec::new(), Vec::new());
+            crowd.engine.flush(crowd.players[at].0, &mut received, crowd.now);
+            reader.receive(&received, &mut heard).expect("it is welcomed");
+            heard.into_iter().for_each(|heard| hear(at, heard));
+        }
+        crowd
+    }
+
+    fn join(&mut self, encoding: Encoding, received: &mut Vec<u8>) {
+        let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let conn = self.engine.accept(here, self.now).expect("there is room");
+        self.engine.receive(conn, &mut opening(encoding), received, self.now);
+        let guest = format!("Guest {}", self.players.len());
+        let request = AuthRequest { version: 1, guest: Some(guest), ..AuthRequest::default() };
+        let mut frame = message(encoding, Kind::Control, &ClientControl::AuthRequest(request));
+        self.engine.receive(conn, &mut frame, received, self.now);
+        self.players.push((conn, encoding));
+    }
+
+    /// One player sends what [`message`] made.
+    pub(crate) fn receive(&mut self, at: usize, frame: &mut [u8]) {
+        self.engine.receive(self.players[at].0, frame, &mut self.sink, self.now);
+    }
+
+    /// The next tick comes, without its flush.
+    pub(crate) fn begin_tick(&mut self) {
+        self.now = self.ticks.deadline();
+        let tick = self.ticks.advance(self.now).expect("it is due").tick;
+        let wall = WallMs(1_700_000_000_000 + self.now.as_millis());
+        self.engine.tick(tick, self.now, wall);
+    }
+
+    /// Everybody who has something to hear is written to.
+    pub(crate) fn flush(&mut self) {
+        while let Some(conn) = self.engine.attention() {
+            self.engine.flush(conn, &mut self.sink, self.now);
+        }
+    }
+}
+
+/// One packet of a client as one masked frame.
+pub(crate) fn message<P: Serialize>(encoding: Encoding, kind: Kind, packet: &P) -> Vec<u8> {
+    let (mut message, mut frame) = (Vec::new(), Vec::new());
+    encode_client(encoding, kind, None, packet, &mut message).expect("a plainly derived enum");
+    let opcode = if encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+    encode_masked(&mut frame, opcode, &message, [0x37, 0xfa, 0x21, 0x3d]);
+    frame
+}

@@ -8,10 +8,10 @@
 //! 2. [`Engine::tick`] at the tick's deadline;
 //! 3. **after each of these, [`Engine::attention`] until it is `None`, and [`Engine::flush`] for each connection it
 //!    names**; `flush` also when a socket takes bytes again;
-//! 4. what the answer ([`Next`]) says about reading, finishing or aborting that connection.
+//! 4. what the answer ([`Next`](crate::outgoing::Next)) says about reading, finishing or aborting that connection.
 //!
-//! Games live in [`host`], what they can do in [`context`], what all parts share in [`core`]. Next to read:
-//! [`game`], which is all that a game needs to know.
+//! Games live in `host`, what they can do in `context`, what all parts share in `core`. Next to read: [`game`], which is
+//! all that a game needs to know.
 //!
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 

@@ -54,7 +54,7 @@
 //! | 1, codecs | [`http`] [`packet`] [`websocket`] |
 //! | 2, sessions | [`registry`] [`session`] |
 //! | 3, engine | [`engine`] |
-//! | 4, edges and games | `games` [`net`] [`sim`] [`web`] |
+//! | 4, edges and games | [`client`] `games` [`net`] [`sim`] [`web`] |
 //! | 5, the program's parts | [`config`] [`logging`] [`server`] |
 //! | 6, the program | the binary |
 
@@ -75,6 +75,7 @@ pub mod session;
 
 pub mod engine;
 
+pub mod client;
 #[cfg(feature = "eternity")]
 pub mod games;
 pub mod net;

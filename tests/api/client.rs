@@ -377,7 +377,8 @@ impl Player {
 /// The bytes of a packet in postcard, by way of the enums, for tests speak JSON.
 fn postcard(name: &str, id: Option<u32>, data: Value) -> Vec<u8> {
     let mut out = Vec::new();
-    let tagged = if data.as_object().is_some_and(|d| d.is_empty()) { json!(name) } else { json!({name: data}) };
+    let tagged =
+        if data.as_object().is_some_and(|d| d.is_empty()) { json!(name) } else { json!({name: data}) };
     let encoded = match serde_json::from_value::<ClientControl>(tagged.clone()) {
         Ok(control) => packet::encode_client(Encoding::Postcard, Kind::Control, id, &control, &mut out),
         Err(_) => {

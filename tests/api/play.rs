@@ -260,19 +260,22 @@ fn what_fits_arrives_whole_and_in_order_however_it_is_batched() {
 #[test]
 fn whoever_embeds_it_can_watch() {
     let (tell, told) = mpsc::channel();
-    let server = start_observed(|_| {}, move |event| {
-        let _ = tell.send(match event {
-            Event::Started => "started",
-            Event::Stopped => "stopped",
-            Event::ClientConnected { .. } => "connected",
-            Event::ClientDisconnected { .. } => "disconnected",
-            Event::Discovered { .. } => "discovered",
-            Event::MessageReceived { .. } => "received",
-            Event::MessageSent { .. } => "sent",
-            Event::HealthUpdated { .. } => "health",
-            _ => "other",
-        });
-    });
+    let server = start_observed(
+        |_| {},
+        move |event| {
+            let _ = tell.send(match event {
+                Event::Started => "started",
+                Event::Stopped => "stopped",
+                Event::ClientConnected { .. } => "connected",
+                Event::ClientDisconnected { .. } => "disconnected",
+                Event::Discovered { .. } => "discovered",
+                Event::MessageReceived { .. } => "received",
+                Event::MessageSent { .. } => "sent",
+                Event::HealthUpdated { .. } => "health",
+                _ => "other",
+            });
+        },
+    );
     let mut player = Player::join(server.addr, "Ann");
     player.request("ask", json!({"number": 1}));
     server.stop();
@@ -284,9 +287,12 @@ fn whoever_embeds_it_can_watch() {
 #[test]
 fn whoever_watches_a_server_without_clients_hears_that_it_stopped() {
     let (tell, told) = mpsc::channel();
-    let server = start_observed(|_| {}, move |event| {
-        let _ = tell.send(format!("{event:?}"));
-    });
+    let server = start_observed(
+        |_| {},
+        move |event| {
+            let _ = tell.send(format!("{event:?}"));
+        },
+    );
     // Not before it has started.
     assert_eq!(told.recv().unwrap(), "Started");
     server.stop();

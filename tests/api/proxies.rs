@@ -1,6 +1,6 @@
 //! Clients behind a trusted proxy: counted by the address that it tells.
 
-use crate::client::{Answer, Player, Plain, ask, upgrade};
+use crate::client::{Answer, Plain, Player, ask, upgrade};
 use crate::server::{Running, start};
 
 fn behind_proxies(max_per_address: u32) -> Running {

@@ -1,6 +1,6 @@
 //! A graceful stop, as clients see it.
 
-use crate::client::{Player, Plain, upgrade};
+use crate::client::{Plain, Player, upgrade};
 use crate::server::start;
 use serde_json::json;
 use std::time::Duration;

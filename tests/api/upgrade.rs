@@ -15,7 +15,10 @@ fn the_first_packet_says_what_the_server_is() {
     assert_eq!(connected["server"], format!("evertick/{}", env!("CARGO_PKG_VERSION")));
     assert_eq!(connected["protocol"], json!({"min": 1, "max": 1}));
     assert_eq!(connected["tick_rate"], 100);
-    assert_eq!((&connected["heartbeat_interval_ms"], &connected["timeout_ms"]), (&json!(5000), &json!(30000)));
+    assert_eq!(
+        (&connected["heartbeat_interval_ms"], &connected["timeout_ms"]),
+        (&json!(5000), &json!(30000))
+    );
 }
 
 #[test]

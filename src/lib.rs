@@ -55,7 +55,7 @@
 //! | 2, sessions | [`registry`] [`session`] |
 //! | 3, engine | [`engine`] |
 //! | 4, edges and games | [`client`] `games` [`net`] [`sim`] [`web`] |
-//! | 5, the program's parts | [`config`] [`logging`] [`server`] |
+//! | 5, the program's parts | `bots` [`config`] [`logging`] [`server`] |
 //! | 6, the program | the binary |
 
 pub mod address;
@@ -82,6 +82,8 @@ pub mod net;
 pub mod sim;
 pub mod web;
 
+#[cfg(feature = "eternity")]
+pub mod bots;
 pub mod config;
 pub mod logging;
 pub mod server;

@@ -72,7 +72,10 @@ impl Game for Meadow {
         self.changed = true;
         match input {
             Input::Joined { player, name, .. } => _ = self.players.insert(player, (name, MIDDLE)),
-            Input::Left { player, .. } => _ = self.players.remove(&player),
+            Input::Left { player, .. } => {
+                let name = self.players.remove(&player).map(|(name, _)| name);
+                self.picked.remove(&name.unwrap_or_default());
+            }
             Input::Packet { player, packet } => {
                 let Some((name, place)) = self.players.get_mut(&player) else { return Ok(()) };
                 let step = |from: i32, by: i32| (from + by.clamp(-1, 1)).clamp(0, SIZE - 1);

@@ -50,7 +50,7 @@
 //!
 //! | floor | modules |
 //! | --- | --- |
-//! | 0, vocabulary | [`address`] [`bucket`] [`ids`] [`limits`] [`outgoing`] [`random`] [`time`] |
+//! | 0, vocabulary | [`address`] [`ids`] [`limits`] [`outgoing`] [`random`] [`time`] |
 //! | 1, codecs | [`http`] [`packet`] [`websocket`] |
 //! | 2, sessions | [`registry`] [`session`] |
 //! | 3, engine | [`engine`] |
@@ -59,7 +59,6 @@
 //! | 6, the program | the binary |
 
 pub mod address;
-pub mod bucket;
 pub mod ids;
 pub mod limits;
 pub mod outgoing;

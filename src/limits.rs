@@ -96,8 +96,8 @@ pub const GUEST_NAME: usize = 20;
 pub const REGIONS: usize = 1 << 22;
 /// Log lines waiting for their writer; more are dropped and counted.
 pub const LOG_QUEUE: usize = 4096;
-/// Samples kept of the last minute's ticks.
-pub const TICK_SAMPLES: usize = 60 * crate::time::TickRate::MAX as usize;
+/// Samples kept of the last minute's ticks: all of them at any rate that may be set.
+pub const TICK_SAMPLES: usize = 60 * 128;
 
 const _: () = assert!(READ_BUDGET_PEER <= READ_BUDGET_TURN);
 const _: () = assert!(RECEIVE_BUFFER >= HTTP_HEAD, "a head that may be accepted fits one read");

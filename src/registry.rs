@@ -7,10 +7,10 @@
 //! whenever one goes.
 
 use crate::address::{AddressKey, Network};
-use crate::bucket::{Bucket, Rate};
 use crate::ids::ConnId;
 use crate::limits;
 use crate::time::Time;
+use crate::time::bucket::{Bucket, Rate};
 use slab::Slab;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -216,6 +216,16 @@ impl<T> Registry<T> {
         self.entries
             .iter()
             .map(|(slot, e)| (ConnId { slot: slot as u32, generation: e.generation }, &e.value))
+    }
+
+    /// Holds the counts of addresses against the entries; `Err` is a mistake of this module.
+    pub fn audit(&self) -> Result<(), String> {
+        let counted = self.entries.iter().filter(|(_, entry)| entry.counted.is_some()).count();
+        let open: usize = self.addresses.values().map(|usage| usage.open as usize).sum();
+        if counted == open {
+            return Ok(());
+        }
+        Err(format!("{open} connections are counted for their addresses, {counted} in fact"))
     }
 
     /// Who is banned.

@@ -202,6 +202,7 @@ impl Bound {
     /// # Errors
     /// Only when the system's poll fails.
     pub fn run(mut self) -> io::Result<()> {
+        self.node.engine.start(self.node.clock.now(), wall());
         self.events.run(&mut self.node)
     }
 }
@@ -328,7 +329,11 @@ impl Service for Node {
                 Control::Drain
             }
             None => Control::Run,
-            Some(since) if self.engine.is_empty() || now.since(since) >= self.grace => Control::Stop,
+            Some(_) if self.engine.is_empty() => Control::Stop,
+            Some(since) if now.since(since) >= self.grace => {
+                self.engine.cut_off(now);
+                Control::Stop
+            }
             Some(_) => Control::Drain,
         }
     }

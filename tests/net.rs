@@ -873,10 +873,10 @@ mod descriptors {
     use std::io::{BufRead, BufReader};
     use std::process::{Child, Command, Stdio};
 
-    /// The server of the test below: it runs in a process of its own, which may have few descriptors.
-    #[test]
-    #[ignore = "started by running_out_of_descriptors_turns_newcomers_away_and_serves_the_rest"]
-    fn child_echo_server() {
+    /// Set for the test's own child: the server, in a process that may have few descriptors.
+    const CHILD: &str = "EVERTICK_TEST_CHILD";
+
+    fn serve_as_child() {
         let server = run(Echo::default());
         println!("listening on {}", server.address);
         server.thread.join().unwrap();
@@ -895,7 +895,9 @@ mod descriptors {
         let mut child = Command::new("sh")
             .args(["-c", &format!("ulimit -n {descriptors}; exec \"$0\" \"$@\"")])
             .arg(std::env::current_exe().unwrap())
-            .args(["--exact", "descriptors::child_echo_server", "--ignored", "--nocapture"])
+            .args(["--exact", "--nocapture"])
+            .arg("descriptors::running_out_of_descriptors_turns_newcomers_away_and_serves_the_rest")
+            .env(CHILD, "1")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -915,6 +917,9 @@ mod descriptors {
 
     #[test]
     fn running_out_of_descriptors_turns_newcomers_away_and_serves_the_rest() {
+        if std::env::var_os(CHILD).is_some() {
+            return serve_as_child();
+        }
         let (_child, address) = child(40);
         let mut clients: Vec<_> = (0..100).map(|_| connect(address)).collect();
         let served: Vec<bool> = clients.iter_mut().map(is_served).collect();

@@ -73,6 +73,11 @@ impl Peer {
         self.inbox.1 += 1;
     }
 
+    /// What of its memory is counted in the budget.
+    pub(super) fn accounted(&self) -> usize {
+        self.accounted
+    }
+
     /// Whether as many packets wait as may.
     pub(super) fn inbox_is_full(&self, tick: Tick) -> bool {
         self.inbox.0 == tick && self.inbox.1 >= limits::INBOX_PLAYER as u32
@@ -99,8 +104,11 @@ pub(super) struct Core {
     pub(super) secrets: Secrets,
     pub(super) counters: Counters,
     pub(super) observer: Option<Observer>,
-    /// Bytes of the budget in use.
-    pub(super) memory: usize,
+    /// Bytes of the budget that peers' buffers hold, as of the last time each of them was served. What was handed to
+    /// somebody since is not in it: those bodies are shared, and most peers take them at once.
+    memory: usize,
+    /// Bytes of the messages that wait for the tick.
+    pub(super) inbox_bytes: usize,
     /// Where one flush is put together; shared by all peers.
     pub(super) scratch: Vec<u8>,
     /// Where one packet is encoded; shared by all packets.
@@ -133,6 +141,7 @@ impl Core {
             counters: Counters::default(),
             observer: None,
             memory: 0,
+            inbox_bytes: 0,
             scratch: Vec::new(),
             encode: Vec::new(),
             failed_at: None,
@@ -150,7 +159,13 @@ impl Core {
 
     /// A tick begins.
     pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
-        (self.tick, self.now, self.wall, self.wall_since) = (tick, now, wall, now);
+        (self.tick, self.now) = (tick, now);
+        self.set_wall(now, wall);
+    }
+
+    /// The wall time is `wall` at `now`.
+    pub(super) fn set_wall(&mut self, now: Time, wall: WallMs) {
+        (self.wall, self.wall_since) = (wall, now);
     }
 
     /// The wall time at `now`, from the last tick's.
@@ -171,8 +186,12 @@ impl Core {
 
     /// Sends a game's packet.
     pub(super) fn send<G: Game>(&mut self, game: GameId, to: To<'_>, re: Option<u32>, packet: &G::Out) {
-        let how =
-            How { layer: Kind::Game, re, priority: G::priority(packet), supersedes: G::supersedes(packet) };
+        let (priority, supersedes) = match re {
+            None => (G::priority(packet), G::supersedes(packet)),
+            // A packet that carried an `id` gets exactly one reply, also where the same packet unasked may be spared.
+            Some(_) => (G::priority(packet).max(Priority::High), None),
+        };
+        let how = How { layer: Kind::Game, re, priority, supersedes };
         self.deliver(game, to, how, packet);
     }
 
@@ -189,9 +208,7 @@ impl Core {
     }
 
     fn deliver<P: Serialize>(&mut self, game: GameId, to: To<'_>, how: How, packet: &P) {
-        let Core {
-            realms, peers, attention, doomed, counters, encode, tap, memory, settings, tick, now, ..
-        } = self;
+        let Core { realms, peers, attention, doomed, counters, encode, tap, settings, tick, now, .. } = self;
         let limit = settings.session.outbox_limit;
         let mut bodies: [Option<Body>; 2] = [None, None];
         let mut variant = None;
@@ -223,10 +240,10 @@ impl Core {
             match peer.session.outbox.push(body, how.priority, how.supersedes, limit, *now) {
                 Pushed::Queued => {}
                 Pushed::Dropped => counters.packets_dropped += 1,
+                // Who took all so far is offered this too before it is judged, see `Engine::flush`.
+                Pushed::Over if !peer.session.outbox.is_stuck() => {}
                 Pushed::Over => doomed.push((conn, Code::SlowConsumer, SLOW.to_owned())),
             }
-            peer.accounted += body.len();
-            *memory += body.len();
             if !peer.queued {
                 peer.queued = true;
                 attention.push_back(conn);
@@ -261,7 +278,8 @@ impl Core {
         };
         let body = Body::from(self.encode.as_slice());
         let limit = self.settings.session.outbox_limit;
-        if peer.session.outbox.push(&body, Priority::Critical, None, limit, self.now) == Pushed::Over {
+        let pushed = peer.session.outbox.push(&body, Priority::Critical, None, limit, self.now);
+        if pushed == Pushed::Over && peer.session.outbox.is_stuck() {
             self.doomed.push((conn, Code::SlowConsumer, SLOW.to_owned()));
         }
         self.counters.sent_control(variant);
@@ -320,6 +338,11 @@ impl Core {
         self.call_attention(conn);
     }
 
+    /// Bytes of the budget in use.
+    pub(super) fn memory(&self) -> usize {
+        self.memory + self.inbox_bytes
+    }
+
     /// Brings the budget up to date with what a peer holds now.
     pub(super) fn account(&mut self, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(conn) else { return };
@@ -343,7 +366,8 @@ impl Core {
     }
 }
 
-const SLOW: &str = "your connection takes less than the game sends";
+/// Why a peer whose outbox is too full is closed.
+pub(super) const SLOW: &str = "your connection takes less than the game sends";
 
 /// How a packet is encoded and queued.
 #[derive(Clone, Copy, Debug)]

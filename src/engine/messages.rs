@@ -15,6 +15,9 @@ use crate::session::{Limited, Phase, Step};
 use crate::time::Time;
 use crate::websocket::{self, CloseCode, Connection, Role};
 
+/// What is told where packets find no more room before the tick.
+const BUSY: &str = "the server is busy";
+
 impl Engine {
     /// Decodes and acts on what came, until the input is used up or the peer is to be closed.
     pub(super) fn receive_frames(&mut self, conn: ConnId, mut input: &mut [u8], now: Time) {
@@ -158,23 +161,26 @@ impl Engine {
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
         let from = Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
         let host = &mut self.hosts[usize::from(game.0)];
+        let wait = self.core.settings.tick_rate.interval().as_millis() as u32;
         if peer.inbox_is_full(tick) {
-            let wait = self.core.settings.tick_rate.interval().as_millis() as u32;
             let message = "too many packets wait for the next tick".to_owned();
             return self.tell_error(conn, envelope.id, Code::RateLimited, message, Some(wait));
         }
+        if message.len() > self.core.settings.memory_limit.saturating_sub(self.core.memory()) {
+            return self.tell_error(conn, envelope.id, Code::Busy, BUSY.to_owned(), Some(wait));
+        }
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let session = &mut peer.session;
         match host.receive(from, envelope, &mut || session.is_repeated(message, window, now)) {
             Ok((Taken::Queued, variant)) => {
                 peer.count_input(tick);
+                self.core.inbox_bytes += message.len();
                 self.core.counters.received(Some(game), variant);
                 self.core.observe(|| Event::MessageReceived { player: from.player, bytes: message.len() });
             }
             Ok((Taken::Duplicate, _)) => self.core.counters.duplicates += 1,
             Ok((Taken::Full, _)) => {
-                let wait = self.core.settings.tick_rate.interval().as_millis() as u32;
-                let message = "the server is busy".to_owned();
-                self.tell_error(conn, envelope.id, Code::Busy, message, Some(wait));
+                self.tell_error(conn, envelope.id, Code::Busy, BUSY.to_owned(), Some(wait));
             }
             Err(unreadable) => self.unreadable(conn, unreadable, now),
         }

@@ -15,6 +15,8 @@ use prometheus_client::registry::{Registry, Unit};
 use std::collections::VecDeque;
 use std::fmt;
 
+const _: () = assert!(limits::TICK_SAMPLES == 60 * TickRate::MAX as usize, "a minute of the fastest ticks");
+
 /// What one tick cost, as whoever drives the engine measured it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TickReport {

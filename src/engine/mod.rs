@@ -15,9 +15,12 @@
 //!
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
+mod audit;
 mod auth;
+mod connections;
 mod context;
 mod core;
+mod endings;
 mod events;
 pub mod game;
 mod host;
@@ -27,21 +30,17 @@ mod realm;
 mod record;
 mod regions;
 mod routes;
+mod settings;
 mod status;
 mod sweep;
 
-use self::core::{Core, Peer};
-use crate::address::Network;
+use self::core::Core;
+use crate::http::Page;
 use crate::http::cors::Origins;
-use crate::http::{Exchange, Page};
 use crate::ids::{ConnId, GameId, PlayerId};
-use crate::limits;
-use crate::outgoing::{Next, Outgoing};
 use crate::packet::Code;
 use crate::registry::{self, Bans};
-use crate::session::outbox::Stamp;
-use crate::session::{self, Phase, Step};
-use crate::time::{Tick, TickRate, Time, WallMs};
+use crate::time::{Tick, Time, WallMs};
 
 pub use self::core::Tap;
 pub use auth::PROTOCOL_VERSION;
@@ -50,65 +49,7 @@ pub use events::{Event, Observer};
 pub use game::{Departure, Game, Grid, Input, Refusal, To};
 pub use metrics::TickReport;
 pub use record::Record;
-
-/// What a host may set about the engine.
-#[derive(Clone, Debug)]
-pub struct Settings {
-    /// Ticks a second.
-    pub tick_rate: TickRate,
-    /// Players at once, over all games.
-    pub max_players: usize,
-    /// Whether newcomers may come in.
-    pub open: bool,
-    /// Whether guests may come in.
-    pub guests: bool,
-    /// Whose word about their clients' addresses is taken.
-    pub trusted_proxies: Vec<Network>,
-    /// Which pages may open WebSockets and call the API.
-    pub allowed_origins: Origins,
-    /// Bytes that all peers together may make the server hold.
-    pub memory_limit: usize,
-    /// Connections: how many and how fast.
-    pub registry: registry::Settings,
-    /// Sessions: deadlines, rates and sizes.
-    pub session: session::Settings,
-}
-
-impl Default for Settings {
-    fn default() -> Settings {
-        Settings {
-            tick_rate: TickRate::default(),
-            max_players: 1000,
-            open: true,
-            guests: true,
-            trusted_proxies: Vec::new(),
-            allowed_origins: Origins::any(),
-            memory_limit: 256 << 20,
-            registry: registry::Settings::default(),
-            session: session::Settings::default(),
-        }
-    }
-}
-
-/// Why a game could not be added.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum BadGame {
-    /// The path is taken, or does not begin with `/`.
-    Path(String),
-    /// Its grids cannot be laid out.
-    Grids(String),
-}
-
-impl std::fmt::Display for BadGame {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            BadGame::Path(path) => write!(f, "the path {path:?} is taken or does not begin with a slash"),
-            BadGame::Grids(why) => f.write_str(why),
-        }
-    }
-}
-
-impl std::error::Error for BadGame {}
+pub use settings::{BadGame, Settings};
 
 /// The server without its operating system.
 pub struct Engine {
@@ -124,10 +65,12 @@ pub struct Engine {
     /// Refused connections that still read why.
     refusing: usize,
     draining: bool,
+    /// Whether it was told that everybody is gone after draining.
+    stopped: bool,
     /// Where the next slice of the sweep begins.
     sweep_from: u32,
     recorder: Option<Vec<Record>>,
-    /// When the first tick was.
+    /// Since when connections may come.
     started: Option<Time>,
     /// Resident memory, as whoever drives the engine last said.
     resident_bytes: u64,
@@ -147,6 +90,7 @@ impl Engine {
             paused: Vec::new(),
             refusing: 0,
             draining: false,
+            stopped: false,
             sweep_from: 0,
             recorder: None,
             started: None,
@@ -242,146 +186,11 @@ impl Engine {
         self.core.peers.bans_mut().lift(id)
     }
 
-    // ------------------------------------------------------------------------------------------------ connections
-
-    /// A connection was accepted. `None`: close it without a word, for even refusals are too many.
-    pub fn accept(&mut self, ip: std::net::IpAddr, now: Time) -> Option<ConnId> {
-        self.core.now = now;
-        let ip = ip.to_canonical();
-        let trusted = self.core.settings.trusted_proxies.iter().any(|network| network.contains(ip));
-        let room = self.core.peers.len() - self.refusing < self.core.settings.registry.max_connections;
-        let admitted = match trusted {
-            _ if self.draining => Err(routes::refusal(Code::Shutdown)),
-            true if room => Ok(None),
-            true => Err(routes::refusal(Code::Busy)),
-            false => match self.core.peers.admit(ip, room, now) {
-                Ok(address) => Ok(Some(address)),
-                Err(why) => Err(routes::refusal_of(why)),
-            },
-        };
-        self.core.counters.connections_accepted += 1;
-        match admitted {
-            Ok(address) => Some(self.core.peers.insert(address, Peer::new(ip, now))),
-            Err(refusal) => self.accept_refused(ip, refusal, now),
-        }
-    }
-
-    /// Lets a refused connection read why, without counting it for its address.
-    fn accept_refused(&mut self, ip: std::net::IpAddr, refusal: Refusal, now: Time) -> Option<ConnId> {
-        self.core.counters.refused(refusal.code);
-        if self.refusing >= limits::REFUSALS_LINGERING {
-            return None;
-        }
-        self.refusing += 1;
-        let mut peer = Peer::new(ip, now);
-        peer.refused = true;
-        let exchange = Exchange::last(self.core.wall_at(now));
-        routes::response_of(&refusal).write(exchange, peer.session.outbox.control());
-        peer.session.step(Step::Finish, now);
-        let conn = self.core.peers.insert(None, peer);
-        self.core.call_attention(conn);
-        Some(conn)
-    }
-
-    /// Bytes came from a peer; all of them are used. What can be answered at once goes out at once.
-    pub fn receive(&mut self, conn: ConnId, input: &mut [u8], out: &mut impl Outgoing, now: Time) -> Next {
-        self.core.now = now;
-        self.core.counters.bytes_in += input.len() as u64;
-        let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
-        peer.session.heard(now);
-        let mut input = input;
-        if peer.session.phase() == Phase::Http {
-            let used = self.receive_http(conn, input, out, now);
-            input = &mut input[used..];
-        }
-        self.receive_frames(conn, input, now);
-        self.core.account(conn);
-        self.keep_budget(now);
-        self.close_doomed(now);
-        self.flush(conn, out, now)
-    }
-
-    /// The peer ended its direction of the stream. What it has not yet been sent, it may still read.
-    pub fn end_of_stream(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
-        self.core.now = now;
-        let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
-        let was_playing = peer.session.phase().is_websocket();
-        peer.session.step(Step::Finish, now);
-        if was_playing {
-            self.leave_game(conn, Departure::Lost);
-        }
-        self.flush(conn, out, now)
-    }
-
-    /// The connection is no more: the last call for its id.
-    pub fn disconnect(&mut self, conn: ConnId, now: Time) {
-        self.core.now = now;
-        self.leave_game(conn, Departure::Lost);
-        let Some(peer) = self.core.remove(conn) else { return };
-        self.refusing -= usize::from(peer.refused);
-        if peer.game.is_some() {
-            self.core.observe(|| Event::ClientDisconnected { conn, code: peer.closed });
-        }
-        if self.draining && self.core.peers.is_empty() {
-            self.core.observe(|| Event::Stopped);
-        }
-    }
-
-    /// The next connection that has something to send, or about which the answer changed.
-    pub fn attention(&mut self) -> Option<ConnId> {
-        self.core.attention.pop_front()
-    }
-
-    /// Writes what waits for a peer, as much as it takes.
-    pub fn flush(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
-        let time = self.core.wall_at(now);
-        let core = &mut self.core;
-        let Some(peer) = core.peers.get_mut(conn) else { return Next::Abort };
-        peer.queued = false;
-        let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
-        let limit = core.settings.session.outbox_limit;
-        let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
-        let next = self.next(conn, flushed.drained);
-        self.core.counters.bytes_out += flushed.bytes as u64;
-        self.core.counters.batches += u64::from(flushed.batches);
-        self.core.account(conn);
-        if flushed.bytes > 0 {
-            self.core.counters.flushed(flushed.bytes);
-            self.core.observe(|| Event::MessageSent { conn, bytes: flushed.bytes });
-        }
-        if flushed.caught_up {
-            self.tell_caught_up(conn);
-        }
-        next
-    }
-
-    fn next(&mut self, conn: ConnId, drained: bool) -> Next {
-        let tick = self.core.tick;
-        let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
-        match peer.session.phase() {
-            _ if peer.abandoned => Next::Abort,
-            Phase::Closing if drained => Next::Finish,
-            // A peer that does not take its answers may not ask for more of them.
-            Phase::Closing | Phase::Http if !drained => Next::Pause,
-            Phase::Playing if peer.inbox_is_full(tick) => {
-                if !peer.paused {
-                    peer.paused = true;
-                    self.paused.push(conn);
-                }
-                Next::Pause
-            }
-            _ => Next::Read,
-        }
-    }
-
-    // ------------------------------------------------------------------------------------------------------- ticks
-
     /// Runs one tick: inputs in the order of their arrival, then the games, then whatever is due.
     pub fn tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
         self.core.begin_tick(tick, now, wall);
         if self.started.is_none() {
-            self.started = Some(now);
-            self.core.observe(|| Event::Started);
+            self.start(now, wall);
         }
         if let Some(log) = &mut self.recorder {
             log.push(Record::Tick { tick, wall });
@@ -389,6 +198,7 @@ impl Engine {
         for host in &mut self.hosts {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
+        self.core.inbox_bytes = 0;
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);
@@ -419,102 +229,16 @@ impl Engine {
         self.core.observe(|| Event::HealthUpdated { tick: report.tick, work_us: report.work_us, players });
     }
 
+    /// Connections may come from here on. Where they may come before the first tick, which starts the engine too, this
+    /// tells what time it is.
+    pub fn start(&mut self, now: Time, wall: WallMs) {
+        self.core.set_wall(now, wall);
+        self.started = Some(now);
+        self.core.observe(|| Event::Started);
+    }
+
     /// Tells the engine how much memory the process has resident, bytes.
     pub fn set_resident_bytes(&mut self, bytes: u64) {
         self.resident_bytes = bytes;
-    }
-
-    // ------------------------------------------------------------------------------------------------------ endings
-
-    /// Begins to stop: everybody is told, nobody is let in any more.
-    pub fn drain(&mut self, now: Time) {
-        self.core.now = now;
-        self.draining = true;
-        let all: Vec<(ConnId, Phase)> = self.core.peers.iter().map(|(c, p)| (c, p.session.phase())).collect();
-        for (conn, phase) in all {
-            match phase {
-                Phase::Auth | Phase::Playing => {
-                    self.close(conn, Code::Shutdown, "the server is stopping", None, now);
-                }
-                Phase::Http => {
-                    if let Some(peer) = self.core.peers.get_mut(conn) {
-                        peer.session.step(Step::Finish, now);
-                    }
-                    self.core.call_attention(conn);
-                }
-                Phase::Closing => {}
-            }
-        }
-    }
-
-    /// Whether nobody is left.
-    pub fn is_empty(&self) -> bool {
-        self.core.peers.is_empty()
-    }
-
-    /// Closes a peer with one of the contract's codes: `disconnect`, Close, and its game hears of it.
-    pub fn close(&mut self, conn: ConnId, code: Code, message: &str, retry_after_ms: Option<u32>, now: Time) {
-        self.core.now = now;
-        if code.close_code().is_none() {
-            return;
-        }
-        if let Some(peer) = self.core.peers.get_mut(conn) {
-            peer.closed = Some(code);
-            if peer.session.phase() == Phase::Http {
-                peer.session.step(Step::Finish, now);
-                self.core.call_attention(conn);
-            }
-        }
-        self.leave_game(conn, Departure::Closed(code));
-        self.core.say_goodbye(conn, code, message, retry_after_ms);
-    }
-
-    /// Has the game hear that a player is gone, and gives its name back. Nothing for somebody who never played.
-    fn leave_game(&mut self, conn: ConnId, departure: Departure) {
-        let Some(peer) = self.core.peers.get_mut(conn) else { return };
-        let (Some(game), Some(seat)) = (peer.game, peer.seat.take()) else { return };
-        let from = host::Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
-        self.core.realm_mut(game).release_name(&seat.name);
-        self.core.counters.players -= 1;
-        self.hosts[usize::from(game.0)].leave(from, departure);
-    }
-
-    fn tell_caught_up(&mut self, conn: ConnId) {
-        let Some(peer) = self.core.peers.get(conn) else { return };
-        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
-        let from = host::Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
-        self.hosts[usize::from(game.0)].caught_up(from);
-    }
-
-    /// Closes those that came over a limit while packets were handed out.
-    fn close_doomed(&mut self, now: Time) {
-        for (conn, code, message) in self.core.take_doomed() {
-            self.close(conn, code, &message, None, now);
-        }
-    }
-
-    /// Closes whoever holds the most until the budget is kept again.
-    fn keep_budget(&mut self, now: Time) {
-        while self.core.memory > self.core.settings.memory_limit {
-            let Some(conn) = self.core.largest() else { return };
-            self.core.fail(format!("memory_limit is reached: closing {conn}, which holds the most"));
-            self.close(
-                conn,
-                Code::SlowConsumer,
-                "the server is out of memory for slow connections",
-                None,
-                now,
-            );
-            self.abandon(conn);
-        }
-    }
-
-    /// Cuts a peer without more words, and lets go of what it holds.
-    fn abandon(&mut self, conn: ConnId) {
-        let Some(peer) = self.core.peers.get_mut(conn) else { return };
-        peer.abandoned = true;
-        peer.session.let_go();
-        self.core.account(conn);
-        self.core.call_attention(conn);
     }
 }

@@ -137,6 +137,41 @@ impl Realm {
         self.regions.members(region).iter().map(|&key| &self.members[key as usize])
     }
 
+    /// Everybody, in the order of their places in the table, and where they stand.
+    pub(crate) fn members(&self) -> impl Iterator<Item = (PlayerId, Option<RegionId>)> {
+        self.members.iter().map(|(_, member)| (member.player, member.place.map(|place| place.region)))
+    }
+
+    /// The regions that see `region`.
+    pub(crate) fn around(&self, region: RegionId) -> impl Iterator<Item = RegionId> + use<> {
+        self.regions.around(region)
+    }
+
+    /// How many names are reserved.
+    pub(crate) fn names_in_use(&self) -> usize {
+        self.names.values().map(|name_use| name_use.live as usize).sum()
+    }
+
+    /// Holds the index and the cells against the members; `Err` is a mistake of this module.
+    pub(crate) fn audit(&self) -> Result<(), String> {
+        let indexed = |key: usize, player| self.by_player.get(&player) == Some(&(key as u32));
+        let lost = self.members.iter().find(|(key, member)| !indexed(*key, member.player));
+        if lost.is_some() || self.by_player.len() != self.members.len() {
+            return Err(format!(
+                "{} players are indexed, of {}; {lost:?}",
+                self.by_player.len(),
+                self.members.len()
+            ));
+        }
+        let placed = self.members.iter().filter_map(|(key, member)| Some((key as u32, member.place?)));
+        let standing = placed.clone().count();
+        let astray = placed.into_iter().find(|&(key, place)| !self.regions.stands(key, place));
+        if astray.is_some() || standing != self.regions.standing() {
+            return Err(format!("{standing} stand in {} places; {astray:?}", self.regions.standing()));
+        }
+        Ok(())
+    }
+
     /// Calls `f` for everybody of an audience, always in the same order.
     pub(crate) fn each(&self, to: To<'_>, mut f: impl FnMut(&Member)) {
         match to {

@@ -69,6 +69,16 @@ impl Regions {
         })
     }
 
+    /// Whether `member` stands where `place` says.
+    pub(crate) fn stands(&self, member: u32, place: Place) -> bool {
+        self.members(place.region).get(place.index as usize) == Some(&member)
+    }
+
+    /// How many stand anywhere.
+    pub(crate) fn standing(&self) -> usize {
+        self.cells.iter().map(Vec::len).sum()
+    }
+
     /// Puts a member into a region; `None` where the region does not exist.
     pub(crate) fn enter(&mut self, region: RegionId, member: u32) -> Option<Place> {
         let cell = self.cells.get_mut(region.0 as usize)?;

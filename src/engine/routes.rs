@@ -1,7 +1,7 @@
 //! What is answered over HTTP: the engine's own routes, the pages, and the way into a WebSocket.
 //!
-//! Before anything else a request passes the checks of the contract, in its order: draining, banned, and on the way
-//! into a WebSocket connecting too fast, too many from the address, too many connections. All that is known before the
+//! Before anything else a request passes the checks of the contract, in its order: banned, and on the way into a
+//! WebSocket draining, then banned, connecting too fast, too many from the address, too many connections. All that is known before the
 //! upgrade is an HTTP answer.
 
 use super::Engine;
@@ -9,6 +9,7 @@ use super::auth::PROTOCOL_VERSION;
 use super::events::Event;
 use super::game::Refusal;
 use super::status::VERSION;
+use crate::address::AddressKey;
 use crate::http::{self, CONTINUE, Exchange, Method, Request, Response, cors, forwarded};
 use crate::ids::{ConnId, GameId};
 use crate::limits;
@@ -89,11 +90,15 @@ impl Engine {
     }
 
     fn route(&mut self, conn: ConnId, request: &Request, now: Time) -> Outcome {
+        let game = self.paths.iter().find(|(path, _)| *path == request.path).map(|&(_, game)| game);
+        if game.is_some() && self.draining {
+            return Outcome::Answer(self.refusal_response(&refusal(Code::Shutdown)));
+        }
         let ip = match self.client_address(conn, request, now) {
             Ok(ip) => ip,
             Err(response) => return Outcome::Answer(response),
         };
-        if let Some(&(_, game)) = self.paths.iter().find(|(path, _)| *path == request.path) {
+        if let Some(game) = game {
             return match self.upgrade(conn, game, ip, request, now) {
                 Ok(()) => Outcome::Upgraded,
                 Err(response) => Outcome::Answer(response),
@@ -111,9 +116,6 @@ impl Engine {
         let trusted = &self.core.settings.trusted_proxies;
         let forwarded = request.headers_named("x-forwarded-for");
         let ip = forwarded::client_address(peer.ip, trusted, forwarded).map_err(error_of)?;
-        if self.draining {
-            return Err(self.refusal_response(&refusal(Code::Shutdown)));
-        }
         match self.core.peers.admit_request(ip, now) {
             Ok(()) => Ok(ip),
             Err(why) => Err(self.refusal_response(&refusal_of(why))),
@@ -148,7 +150,7 @@ impl Engine {
         request: &Request,
         now: Time,
     ) -> Result<(), Response> {
-        self.count_client(conn, ip, now)?;
+        let address = self.admit_client(conn, ip, now)?;
         if self.origins.judge(request) == cors::Verdict::Refused {
             return Err(self.refusal_response(&Refusal::new(Code::Forbidden, "this origin is not allowed")));
         }
@@ -160,6 +162,8 @@ impl Engine {
         peer.session.step(Step::Upgraded, now);
         peer.game = Some(game);
         peer.ip = ip;
+        // Only now: a proxy's connection whose client did not get in carries requests of other clients next.
+        self.core.peers.count(conn, Some(address));
         let name = self.core.names[usize::from(game.0)];
         let instance = format!("{name}-{}", self.core.realm_mut(game).next_instance());
         self.core.observe(|| Event::ClientConnected { conn, address: ip, instance: instance.clone() });
@@ -177,19 +181,13 @@ impl Engine {
         Ok(())
     }
 
-    /// Counts a client that came through a trusted proxy for its own address, where it may come in at all. Who came
-    /// directly is counted since it was accepted.
-    fn count_client(&mut self, conn: ConnId, ip: IpAddr, now: Time) -> Result<(), Response> {
-        if self.core.peers.counted(conn).is_some() {
-            return Ok(());
+    /// The address that a client is to be counted for, where it may come in at all. Who came directly is counted since
+    /// it was accepted; who came through a trusted proxy is asked about here.
+    fn admit_client(&mut self, conn: ConnId, ip: IpAddr, now: Time) -> Result<AddressKey, Response> {
+        if let Some(address) = self.core.peers.counted(conn) {
+            return Ok(address);
         }
-        match self.core.peers.admit(ip, true, now) {
-            Ok(address) => {
-                self.core.peers.count(conn, Some(address));
-                Ok(())
-            }
-            Err(why) => Err(self.refusal_response(&refusal_of(why))),
-        }
+        self.core.peers.admit(ip, true, now).map_err(|why| self.refusal_response(&refusal_of(why)))
     }
 
     /// The answer to a refusal, which is counted.

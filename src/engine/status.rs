@@ -66,7 +66,7 @@ impl Engine {
                 flush_p99_us: minute.flush_p99_us,
                 overruns: counters.overruns,
             },
-            memory: MemoryStatus { rss_bytes: self.resident_bytes, buffers_bytes: self.core.memory },
+            memory: MemoryStatus { rss_bytes: self.resident_bytes, buffers_bytes: self.core.memory() },
             traffic: Traffic {
                 packets_in: counters.packets_in,
                 packets_out: counters.packets_out,
@@ -88,7 +88,7 @@ impl Engine {
     pub(super) fn metrics(&self, now: Time) -> Response {
         let gauges = Gauges {
             connections: (self.core.peers.len() - self.refusing) as u64,
-            budget_bytes: self.core.memory as u64,
+            budget_bytes: self.core.memory() as u64,
             resident_bytes: self.resident_bytes,
             uptime_ms: self.uptime_ms(now),
         };
@@ -96,7 +96,7 @@ impl Engine {
         Response::new(200).bytes(MEDIA_TYPE, body.into_bytes())
     }
 
-    /// Milliseconds since the first tick.
+    /// Milliseconds since the start.
     fn uptime_ms(&self, now: Time) -> u64 {
         self.started.map_or(0, |at| now.since(at).as_millis() as u64)
     }

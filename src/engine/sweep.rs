@@ -4,6 +4,7 @@
 //! deadline is kept to within one pass.
 
 use super::Engine;
+use super::core::SLOW;
 use super::game::Refusal;
 use super::routes;
 use crate::http;
@@ -25,7 +26,9 @@ impl Engine {
             self.sweep_from = if slot + 1 >= slots { 0 } else { slot + 1 };
             let settings = &self.core.settings.session;
             let Some((conn, peer)) = self.core.peers.at_mut(slot) else { continue };
-            if let Some(due) = peer.session.due(settings, now) {
+            let due = peer.session.due(settings, now);
+            self.core.account(conn);
+            if let Some(due) = due {
                 self.act_on(conn, due, now);
             }
         }
@@ -41,13 +44,7 @@ impl Engine {
             }
             Due::IdleTimeout => self.close(conn, Code::IdleTimeout, "nothing came for too long", None, now),
             Due::Slow => {
-                self.close(
-                    conn,
-                    Code::SlowConsumer,
-                    "your connection takes less than the game sends",
-                    None,
-                    now,
-                );
+                self.close(conn, Code::SlowConsumer, SLOW, None, now);
             }
             Due::Ping => self.heartbeat(conn),
             Due::Abandon => self.abandon(conn),

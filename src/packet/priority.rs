@@ -2,26 +2,20 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How dear a packet is to its recipient, from the first to be dropped to the last.
+/// How dear a packet is to its recipient.
 ///
 /// Only packets that wait unsealed in an outbox are ever dropped or replaced; see `session`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
-    /// Dropped first, and replaced by what supersedes it: positions.
+    /// Dropped for a peer that is slow, and replaced by what supersedes it: positions. Once the peer has caught up it is
+    /// told afresh what it missed.
     Low,
-    /// Dropped when dropping all that is low was not enough: chat.
+    /// Not dropped: a peer that cannot take it is closed. Chat.
     #[default]
     Normal,
-    /// Never dropped: party, combat, quest, who came and who left.
+    /// Not dropped either: party, combat, quest, who came and who left.
     High,
-    /// Never dropped: trade, shards, announcements, control.
+    /// Not dropped either: trade, shards, announcements, control.
     Critical,
-}
-
-impl Priority {
-    /// Whether a full outbox may drop such a packet; a peer that cannot take the others is closed.
-    pub fn may_drop(self) -> bool {
-        self <= Priority::Normal
-    }
 }

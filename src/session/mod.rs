@@ -8,11 +8,11 @@ pub mod duplicates;
 pub mod outbox;
 pub mod phase;
 
-use crate::bucket::{Bucket, Rate};
 use crate::http;
 use crate::limits;
 use crate::packet::Encoding;
 use crate::time::Time;
+use crate::time::bucket::{Bucket, Rate};
 use crate::websocket::{Connection, Role};
 use duplicates::Duplicates;
 use outbox::Outbox;
@@ -109,7 +109,9 @@ pub struct Session {
     phase: Phase,
     /// How packets are written, from the upgrade on.
     pub encoding: Encoding,
-    strikes: u8,
+    /// Messages in a row that came too soon, and control frames.
+    message_strikes: u8,
+    control_strikes: u8,
     malformed: u8,
     /// What waits for the peer.
     pub outbox: Outbox,
@@ -144,7 +146,8 @@ impl Session {
         Session {
             phase: Phase::Http,
             encoding: Encoding::Json,
-            strikes: 0,
+            message_strikes: 0,
+            control_strikes: 0,
             malformed: 0,
             outbox: Outbox::default(),
             websocket: Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH),
@@ -186,6 +189,11 @@ impl Session {
         self.http.as_mut().map(|http| &mut http.connection)
     }
 
+    /// Bytes of memory held for a request that has not arrived whole.
+    pub fn http_buffered(&self) -> usize {
+        self.http.as_ref().map_or(0, |http| http.connection.buffered())
+    }
+
     /// What the HTTP side waits for has changed: the deadline of that runs from here.
     pub fn request_moved_on(&mut self, now: Time) {
         self.since = now;
@@ -207,26 +215,12 @@ impl Session {
             .messages
             .take(rates.messages, 1, now)
             .and_then(|()| self.bytes.take(rates.bytes, bytes, now));
-        match taken {
-            Ok(()) => {
-                self.strikes = 0;
-                Ok(())
-            }
-            Err(retry_after_ms) => Err(self.strike(retry_after_ms)),
-        }
+        judge(taken, &mut self.message_strikes)
     }
 
-    /// Whether a control frame may come now.
+    /// Whether a control frame may come now; its refusals are a row of their own.
     pub fn take_control(&mut self, rates: &Rates, now: Time) -> Result<(), Limited> {
-        match self.control.take(rates.control, 1, now) {
-            Ok(()) => Ok(()),
-            Err(retry_after_ms) => Err(self.strike(retry_after_ms)),
-        }
-    }
-
-    fn strike(&mut self, retry_after_ms: u32) -> Limited {
-        self.strikes = self.strikes.saturating_add(1);
-        Limited { retry_after_ms, last: u32::from(self.strikes) >= limits::RATE_STRIKES }
+        judge(self.control.take(rates.control, 1, now), &mut self.control_strikes)
     }
 
     /// Counts an unreadable packet; true at [`limits::MALFORMED`].
@@ -249,8 +243,7 @@ impl Session {
 
     /// Bytes of memory that the peer can make grow.
     pub fn memory(&self) -> usize {
-        let http = self.http.as_ref().map_or(0, |http| http.connection.buffered());
-        self.outbox.memory() + self.websocket.buffered() + http
+        self.outbox.memory() + self.websocket.buffered() + self.http_buffered()
     }
 
     /// The first thing that is due at `now`. A heartbeat is taken as sent by being asked for. Memory that the peer has not
@@ -282,7 +275,7 @@ impl Session {
             return (stood >= limits::HTTP_IDLE_TIME).then_some(Due::HttpIdle);
         }
         // A peer that never said anything owes its head from the moment it was accepted.
-        let Some(Http { connection, answered }) = self.http.as_deref() else { return None };
+        let Http { connection, answered } = self.http.as_deref()?;
         let (limit, due) = match connection.phase() {
             http::Phase::Idle if *answered > 0 => (limits::HTTP_IDLE_TIME, Due::HttpIdle),
             http::Phase::Idle | http::Phase::Head => (limits::HTTP_HEAD_TIME, Due::HeadTimeout),
@@ -291,6 +284,14 @@ impl Session {
         };
         (stood >= limit).then_some(due)
     }
+}
+
+/// Counts refusals in a row; one that passes ends the row.
+#[inline]
+fn judge(taken: Result<(), u32>, strikes: &mut u8) -> Result<(), Limited> {
+    *strikes = if taken.is_ok() { 0 } else { strikes.saturating_add(1) };
+    let last = u32::from(*strikes) >= limits::RATE_STRIKES;
+    taken.map_err(|retry_after_ms| Limited { retry_after_ms, last })
 }
 
 #[cfg(test)]

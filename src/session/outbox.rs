@@ -60,7 +60,7 @@ pub enum Pushed {
     Queued,
     /// It is of low priority and the peer is slow: it was dropped, or an older one for it.
     Dropped,
-    /// It waits, but the hard limit is passed: the peer is to be closed.
+    /// It waits, but the hard limit is passed: the peer is to be closed, unless its socket takes the surplus.
     Over,
 }
 
@@ -80,6 +80,8 @@ pub struct Stamp {
 pub struct Flushed {
     /// Whether nothing is left.
     pub drained: bool,
+    /// Bytes that are left.
+    pub left: usize,
     /// Bytes that the socket took.
     pub bytes: usize,
     /// Batches sealed.
@@ -150,6 +152,11 @@ impl Outbox {
         self.bytes + self.control.len() + self.unsent.len() + self.close.len()
     }
 
+    /// Whether the socket did not take all that it was offered last.
+    pub fn is_stuck(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// Bytes of memory this holds, shared bodies counted in full.
     pub fn memory(&self) -> usize {
         self.bytes
@@ -212,7 +219,8 @@ impl Outbox {
                 break;
             }
         }
-        if self.waiting() <= limit / 2 {
+        done.left = self.waiting();
+        if done.left <= limit / 2 {
             self.over_soft_limit_since = None;
         }
         done.caught_up = done.drained && std::mem::take(&mut self.lagging);

@@ -49,7 +49,7 @@ impl Error {
         match self {
             Error::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
             Error::TooBig => CloseCode::TOO_BIG,
-            Error::TooManyFragments => CloseCode::POLICY,
+            Error::TooManyFragments => CloseCode::TOO_BIG,
             Error::ReservedBits
             | Error::ReservedOpCode(_)
             | Error::FragmentedControl

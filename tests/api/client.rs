@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::Instant;
 use tungstenite::http::Response;
 use tungstenite::{ClientRequestBuilder, HandshakeError, Message, WebSocket};
 
@@ -280,11 +281,6 @@ impl Player {
         let _ = self.ws.send(Message::text(text.into()));
     }
 
-    /// Writes bytes past the WebSocket layer.
-    pub(crate) fn write_raw(&mut self, bytes: &[u8]) {
-        let _ = self.ws.get_mut().write_all(bytes);
-    }
-
     /// The next packet of that type; those before it are let go.
     pub(crate) fn packet(&mut self, name: &str) -> Value {
         self.wait(|packet| packet["type"] == name)
@@ -293,7 +289,9 @@ impl Player {
     /// The next packet that is the one; those before it are let go.
     pub(crate) fn wait(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
         let mut before = Vec::new();
+        let began = start_of_wait();
         loop {
+            assert!(began.elapsed() < PATIENCE, "it does not come; {before:?} did");
             while let Some(packet) = self.packets.pop_front() {
                 if is_it(&packet) {
                     return packet;
@@ -317,13 +315,13 @@ impl Player {
     /// Reads until the connection ends.
     pub(crate) fn ending(mut self) -> Ending {
         let mut code = None;
+        let began = start_of_wait();
         loop {
+            assert!(began.elapsed() < PATIENCE, "the connection does not end; {:?} came", self.packets);
             match self.ws.read() {
                 Ok(Message::Close(frame)) => code = frame.map(|frame| u16::from(frame.code)),
                 Ok(message) => self.take(&message),
-                Err(tungstenite::Error::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock => {
-                    panic!("the connection does not end; last came {:?}", self.packets.back())
-                }
+                Err(tungstenite::Error::Io(e)) if e.kind() == std::io::ErrorKind::WouldBlock => {}
                 Err(_) => return Ending { code, packets: self.packets.into() },
             }
         }
@@ -388,4 +386,10 @@ fn postcard(name: &str, id: Option<u32>, data: Value) -> Vec<u8> {
     };
     encoded.unwrap();
     out
+}
+
+/// When a wait began: heartbeats come for as long as a connection stands, so that reads alone never time out.
+#[allow(clippy::disallowed_methods, reason = "only so that a test that would wait for ever fails")]
+fn start_of_wait() -> Instant {
+    Instant::now()
 }

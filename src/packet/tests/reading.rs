@@ -397,14 +397,6 @@ fn subprotocols() {
 }
 
 #[test]
-fn only_what_is_low_or_normal_may_be_dropped() {
-    let mut all = [Priority::Critical, Priority::Low, Priority::High, Priority::Normal];
-    all.sort();
-    assert_eq!(all, [Priority::Low, Priority::Normal, Priority::High, Priority::Critical]);
-    assert_eq!(all.map(Priority::may_drop), [true, true, false, false]);
-}
-
-#[test]
 fn lengths_are_right_at_every_number_of_digits() {
     let edges = (0..20).map(|e| 10u64.pow(e)).chain((0..64).map(|e| 1u64 << e));
     for n in edges.flat_map(|n| [n - 1, n, n + 1]).chain([u64::MAX]) {

@@ -5,17 +5,31 @@
 //! sockets. A test waits for what it expects, never for a time; what does not come within [`PATIENCE`] fails it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "api/auth.rs"]
 mod auth;
+#[path = "api/client.rs"]
 mod client;
+#[path = "api/deadlines.rs"]
 mod deadlines;
+#[path = "api/driven.rs"]
 mod driven;
+#[path = "api/hostile.rs"]
 mod hostile;
+#[path = "api/http.rs"]
 mod http;
+#[path = "api/memory.rs"]
+mod memory;
+#[path = "api/order.rs"]
 mod order;
+#[path = "api/play.rs"]
 mod play;
+#[path = "api/proxies.rs"]
 mod proxies;
+#[path = "api/server.rs"]
 mod server;
+#[path = "api/stop.rs"]
 mod stop;
+#[path = "api/upgrade.rs"]
 mod upgrade;
 
 use std::time::Duration;

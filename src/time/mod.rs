@@ -2,7 +2,9 @@
 //!
 //! [`Time`] is monotonic and starts with the process, [`WallMs`] is what clients are shown. [`TickClock`] turns the
 //! one into ticks by absolute deadlines: it never drifts, and a late loop skips ticks instead of bursting through
-//! them.
+//! them. How often something may happen is counted in [`bucket`].
+
+pub mod bucket;
 
 use serde::{Deserialize, Serialize};
 use std::fmt;

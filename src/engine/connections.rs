@@ -1,0 +1,153 @@
+//! Connections as whoever drives the engine sees them: they are accepted, bytes come and go, they end.
+//!
+//! Every call about a connection is answered by a [`Next`]; an id that is no more answers [`Next::Abort`] and does no
+//! harm.
+
+use super::Engine;
+use super::core::{Peer, SLOW};
+use super::events::Event;
+use super::game::{Departure, Refusal};
+use super::routes;
+use crate::http::Exchange;
+use crate::ids::ConnId;
+use crate::limits;
+use crate::outgoing::{Next, Outgoing};
+use crate::packet::Code;
+use crate::session::outbox::Stamp;
+use crate::session::{Phase, Step};
+use crate::time::Time;
+
+impl Engine {
+    /// A connection was accepted. `None`: close it without a word, for even refusals are too many.
+    pub fn accept(&mut self, ip: std::net::IpAddr, now: Time) -> Option<ConnId> {
+        self.core.now = now;
+        let ip = ip.to_canonical();
+        let trusted = self.core.settings.trusted_proxies.iter().any(|network| network.contains(ip));
+        let room = self.core.peers.len() - self.refusing < self.core.settings.registry.max_connections;
+        let admitted = match trusted {
+            _ if self.draining => Err(routes::refusal(Code::Shutdown)),
+            true if room => Ok(None),
+            true => Err(routes::refusal(Code::Busy)),
+            false => match self.core.peers.admit(ip, room, now) {
+                Ok(address) => Ok(Some(address)),
+                Err(why) => Err(routes::refusal_of(why)),
+            },
+        };
+        self.core.counters.connections_accepted += 1;
+        match admitted {
+            Ok(address) => Some(self.core.peers.insert(address, Peer::new(ip, now))),
+            Err(refusal) => self.accept_refused(ip, refusal, now),
+        }
+    }
+
+    /// Lets a refused connection read why, without counting it for its address.
+    fn accept_refused(&mut self, ip: std::net::IpAddr, refusal: Refusal, now: Time) -> Option<ConnId> {
+        self.core.counters.refused(refusal.code);
+        if self.refusing >= limits::REFUSALS_LINGERING {
+            return None;
+        }
+        self.refusing += 1;
+        let mut peer = Peer::new(ip, now);
+        peer.refused = true;
+        let exchange = Exchange::last(self.core.wall_at(now));
+        routes::response_of(&refusal).write(exchange, peer.session.outbox.control());
+        peer.session.step(Step::Finish, now);
+        let conn = self.core.peers.insert(None, peer);
+        self.core.call_attention(conn);
+        Some(conn)
+    }
+
+    /// Bytes came from a peer; all of them are used. What can be answered at once goes out at once.
+    pub fn receive(&mut self, conn: ConnId, input: &mut [u8], out: &mut impl Outgoing, now: Time) -> Next {
+        self.core.now = now;
+        self.core.counters.bytes_in += input.len() as u64;
+        let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
+        peer.session.heard(now);
+        let mut input = input;
+        if peer.session.phase() == Phase::Http {
+            let used = self.receive_http(conn, input, out, now);
+            input = &mut input[used..];
+        }
+        self.receive_frames(conn, input, now);
+        self.core.account(conn);
+        self.keep_budget(now);
+        self.close_doomed(now);
+        self.flush(conn, out, now)
+    }
+
+    /// The peer ended its direction of the stream. What it has not yet been sent, it may still read.
+    pub fn end_of_stream(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
+        self.core.now = now;
+        let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
+        let was_playing = peer.session.phase().is_websocket();
+        peer.session.step(Step::Finish, now);
+        if was_playing {
+            self.leave_game(conn, Departure::Lost);
+        }
+        self.flush(conn, out, now)
+    }
+
+    /// The connection is no more: the last call for its id.
+    pub fn disconnect(&mut self, conn: ConnId, now: Time) {
+        self.core.now = now;
+        self.leave_game(conn, Departure::Lost);
+        let Some(peer) = self.core.remove(conn) else { return };
+        self.refusing -= usize::from(peer.refused);
+        if peer.game.is_some() {
+            self.core.observe(|| Event::ClientDisconnected { conn, code: peer.closed });
+        }
+        self.tell_stopped();
+    }
+
+    /// The next connection that has something to send, or about which the answer changed.
+    pub fn attention(&mut self) -> Option<ConnId> {
+        self.core.attention.pop_front()
+    }
+
+    /// Writes what waits for a peer, as much as it takes.
+    pub fn flush(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
+        let time = self.core.wall_at(now);
+        let core = &mut self.core;
+        let Some(peer) = core.peers.get_mut(conn) else { return Next::Abort };
+        peer.queued = false;
+        let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
+        let limit = core.settings.session.outbox_limit;
+        let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
+        let is_over = flushed.left > limit && peer.session.phase().is_websocket();
+        self.core.counters.bytes_out += flushed.bytes as u64;
+        self.core.counters.batches += u64::from(flushed.batches);
+        self.core.account(conn);
+        if flushed.bytes > 0 {
+            self.core.counters.flushed(flushed.bytes);
+            self.core.observe(|| Event::MessageSent { conn, bytes: flushed.bytes });
+        }
+        if flushed.caught_up {
+            self.tell_caught_up(conn);
+        }
+        if is_over {
+            self.close(conn, Code::SlowConsumer, SLOW, None, now);
+        }
+        // What a peer did not take is held from here on, by it or by whoever holds more.
+        self.keep_budget(now);
+        self.next(conn, flushed.drained)
+    }
+
+    fn next(&mut self, conn: ConnId, drained: bool) -> Next {
+        let tick = self.core.tick;
+        let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
+        match peer.session.phase() {
+            _ if peer.abandoned => Next::Abort,
+            Phase::Closing if drained => Next::Finish,
+            // A peer that does not take its answers may not ask for more of them.
+            Phase::Closing | Phase::Http if !drained => Next::Pause,
+            Phase::Playing if peer.inbox_is_full(tick) => {
+                if !peer.paused {
+                    peer.paused = true;
+                    self.paused.push(conn);
+                }
+                Next::Pause
+            }
+            _ => Next::Read,
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! How connections and the whole server end: in words where there is somebody to read them.
+//!
+//! A peer is closed with one of the contract's codes, its game hears of it in the next tick, and its name is free at
+//! once. Only a peer that takes not even its goodbye, or holds what the budget cannot spare, is cut.
+
+use super::Engine;
+use super::events::Event;
+use super::game::Departure;
+use super::host::Sender;
+use crate::ids::ConnId;
+use crate::packet::Code;
+use crate::session::{Phase, Step};
+use crate::time::Time;
+
+impl Engine {
+    /// Begins to stop: everybody is told, nobody is let in any more. A request that has begun to come is still answered.
+    pub fn drain(&mut self, now: Time) {
+        self.core.now = now;
+        self.draining = true;
+        let all: Vec<(ConnId, Phase)> = self.core.peers.iter().map(|(c, p)| (c, p.session.phase())).collect();
+        for (conn, phase) in all {
+            match phase {
+                Phase::Auth | Phase::Playing => {
+                    self.close(conn, Code::Shutdown, "the server is stopping", None, now);
+                }
+                Phase::Http => self.finish_idle(conn, now),
+                Phase::Closing => {}
+            }
+        }
+        self.tell_stopped();
+    }
+
+    /// Ends a connection that is between two requests.
+    fn finish_idle(&mut self, conn: ConnId, now: Time) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if peer.session.http().is_none_or(|http| http.is_idle()) {
+            peer.session.step(Step::Finish, now);
+            self.core.call_attention(conn);
+        }
+    }
+
+    /// Whoever is still connected is no more: for a stop that has waited long enough.
+    pub fn cut_off(&mut self, now: Time) {
+        let left: Vec<ConnId> = self.core.peers.iter().map(|(conn, _)| conn).collect();
+        for conn in left {
+            self.disconnect(conn, now);
+        }
+    }
+
+    /// Has the observer hear, once, that a draining engine has said goodbye to everybody.
+    pub(super) fn tell_stopped(&mut self) {
+        if self.draining && self.core.peers.is_empty() && !std::mem::replace(&mut self.stopped, true) {
+            self.core.observe(|| Event::Stopped);
+        }
+    }
+
+    /// Whether nobody is left.
+    pub fn is_empty(&self) -> bool {
+        self.core.peers.is_empty()
+    }
+
+    /// Closes a peer with one of the contract's codes: `disconnect`, Close, and its game hears of it.
+    pub fn close(&mut self, conn: ConnId, code: Code, message: &str, retry_after_ms: Option<u32>, now: Time) {
+        self.core.now = now;
+        if code.close_code().is_none() {
+            return;
+        }
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            peer.closed = Some(code);
+            if peer.session.phase() == Phase::Http {
+                peer.session.step(Step::Finish, now);
+                self.core.call_attention(conn);
+            }
+        }
+        self.leave_game(conn, Departure::Closed(code));
+        self.core.say_goodbye(conn, code, message, retry_after_ms);
+    }
+
+    /// Has the game hear that a player is gone, and gives its name back. Nothing for somebody who never played.
+    pub(super) fn leave_game(&mut self, conn: ConnId, departure: Departure) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let (Some(game), Some(seat)) = (peer.game, peer.seat.take()) else { return };
+        let from = Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
+        self.core.realm_mut(game).release_name(&seat.name);
+        self.core.counters.players -= 1;
+        self.hosts[usize::from(game.0)].leave(from, departure);
+    }
+
+    pub(super) fn tell_caught_up(&mut self, conn: ConnId) {
+        let Some(peer) = self.core.peers.get(conn) else { return };
+        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
+        let from = Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
+        self.hosts[usize::from(game.0)].caught_up(from);
+    }
+
+    /// Closes those that came over a limit while packets were handed out.
+    pub(super) fn close_doomed(&mut self, now: Time) {
+        for (conn, code, message) in self.core.take_doomed() {
+            self.close(conn, code, &message, None, now);
+        }
+    }
+
+    /// Closes whoever holds the most until the budget is kept again.
+    pub(super) fn keep_budget(&mut self, now: Time) {
+        while self.core.memory() > self.core.settings.memory_limit {
+            let Some(conn) = self.core.largest() else { return };
+            self.core.fail(format!("memory_limit is reached: closing {conn}, which holds the most"));
+            self.close(
+                conn,
+                Code::SlowConsumer,
+                "the server is out of memory for slow connections",
+                None,
+                now,
+            );
+            self.abandon(conn);
+        }
+    }
+
+    /// Cuts a peer without more words, and lets go of what it holds.
+    pub(super) fn abandon(&mut self, conn: ConnId) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        peer.abandoned = true;
+        peer.session.let_go();
+        self.core.account(conn);
+        self.core.call_attention(conn);
+    }
+}

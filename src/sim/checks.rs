@@ -1,0 +1,130 @@
+//! What holds in every run, whatever the game: the books balance, clients hear what was told them and in that order,
+//! and the log replays.
+//!
+//! What the games say is known from the engine's tap, packet by packet and before any network. What a client hears must
+//! be that, in that order; only what may be spared a slow peer may be missing.
+
+use super::scenario::{Scenario, Told, World};
+use crate::engine::{Engine, Game, Record};
+use crate::ids::{GameId, PlayerId};
+use crate::packet::{BatchHead, Encoding, Packet, Priority, ServerPacket, end, read_batch};
+use crate::time::{Tick, Time};
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What was told to whom, as bytes.
+type Tapped = Vec<(Tick, PlayerId, Vec<u8>)>;
+
+/// The books of one run.
+pub(super) struct Checks<G: Game> {
+    tapped: Arc<Mutex<Tapped>>,
+    /// How much of that has been looked at.
+    seen: usize,
+    /// What was told since the last tick was over.
+    told: Vec<Told<G::Out>>,
+    /// What every player is still to hear of its game.
+    due: BTreeMap<PlayerId, VecDeque<G::Out>>,
+}
+
+impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
+    /// Listens to an engine.
+    pub(super) fn new(engine: &mut Engine) -> Checks<G> {
+        Checks { tapped: tap(engine), seen: 0, told: Vec::new(), due: BTreeMap::new() }
+    }
+
+    /// A tick is over.
+    pub(super) fn tick_over<S: Scenario<Game = G>>(
+        &mut self,
+        engine: &Engine,
+        (game, tick): (GameId, Tick),
+        scenario: &mut S,
+    ) -> Result<(), String> {
+        engine.audit()?;
+        self.listen()?;
+        let told = std::mem::take(&mut self.told);
+        scenario.tick_over(&World { engine, game, tick, told: &told })
+    }
+
+    /// Takes note of what was told since the last time.
+    fn listen(&mut self) -> Result<(), String> {
+        let tapped = self.tapped.lock().unwrap_or_else(PoisonError::into_inner);
+        for (tick, player, body) in &tapped[self.seen..] {
+            let Packet { re, packet } = decode::<G::Out>(body)
+                .map_err(|why| format!("a packet to {player} in tick {tick}: {why}"))?;
+            if let ServerPacket::Game(out) = &packet {
+                self.due.entry(*player).or_default().push_back(out.clone());
+            }
+            self.told.push(Told { player: *player, is_reply: re.is_some(), packet });
+        }
+        self.seen = tapped.len();
+        Ok(())
+    }
+
+    /// A client has heard these. All of them were told it, in this order, and only what may be spared is missing.
+    pub(super) fn heard(&mut self, player: PlayerId, packets: &[Packet<G::Out>]) -> Result<(), String> {
+        self.listen()?;
+        let due = self.due.entry(player).or_default();
+        for packet in packets {
+            let ServerPacket::Game(heard) = &packet.packet else { continue };
+            loop {
+                let Some(told) = due.pop_front() else {
+                    return Err(format!("{player} heard what it was not told, or not then: {heard:?}"));
+                };
+                if told == *heard {
+                    break;
+                }
+                if G::priority(&told) != Priority::Low {
+                    return Err(format!("{player} did not hear {told:?} before {heard:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds the log to a fresh engine with the same game, and compares what it tells.
+    pub(super) fn replay(&self, fresh: &mut Engine, log: &[Record]) -> Result<usize, String> {
+        let again = tap(fresh);
+        if !fresh.replay(log, Time::START) {
+            return Err("the log cannot be read".to_owned());
+        }
+        let first = self.tapped.lock().unwrap_or_else(PoisonError::into_inner);
+        let again = again.lock().unwrap_or_else(PoisonError::into_inner);
+        let differs = first.iter().zip(again.iter()).position(|(a, b)| a != b);
+        match differs {
+            Some(at) => {
+                Err(format!("the replay differs: {:?} became {:?}", text(&first[at]), text(&again[at])))
+            }
+            None if first.len() != again.len() => {
+                Err(format!("{} packets became {} in the replay", first.len(), again.len()))
+            }
+            None => Ok(first.len()),
+        }
+    }
+}
+
+fn tap(engine: &mut Engine) -> Arc<Mutex<Tapped>> {
+    let tapped = Arc::new(Mutex::new(Tapped::new()));
+    let to = tapped.clone();
+    engine.tap(Box::new(move |tick, player, body| {
+        to.lock().unwrap_or_else(PoisonError::into_inner).push((tick, player, body.to_vec()));
+    }));
+    tapped
+}
+
+/// Reads one packet as it stands in a batch. JSON begins with a brace, which is no `re` of postcard's.
+fn decode<Out: DeserializeOwned>(body: &[u8]) -> Result<Packet<Out>, String> {
+    let encoding = if body.first() == Some(&b'{') { Encoding::Json } else { Encoding::Postcard };
+    let mut message = Vec::new();
+    BatchHead::default().begin(encoding, 1, &mut message);
+    message.extend_from_slice(body);
+    message.extend_from_slice(end(encoding));
+    let batch = read_batch(encoding, &message).map_err(|error| error.message)?;
+    let packet = batch.packets().next().ok_or("it is empty")?;
+    packet.map_err(|error| error.message)
+}
+
+fn text((tick, player, body): &(Tick, PlayerId, Vec<u8>)) -> String {
+    format!("{tick} {player} {}", String::from_utf8_lossy(body))
+}

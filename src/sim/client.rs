@@ -1,0 +1,272 @@
+//! One simulated client, without a socket: bytes come in, bytes go out, and it acts when its time has come.
+//!
+//! An honest one does what the contract asks of a client. The others mix that with what they should not do; all of them
+//! hold what they are sent against the contract, see `reader`.
+
+use super::hostile;
+use super::reader::{Heard, Reader, opening};
+use super::scenario::{Conduct, Script};
+use super::visitor::Visitor;
+use crate::engine::Game;
+use crate::packet::{
+    AuthRequest, ClientControl, Encoding, Kind, Packet, ServerControl, ServerPacket, encode_client,
+};
+use crate::random::Random;
+use crate::time::Time;
+use crate::websocket::OpCode;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// Bytes that may wait for the socket before a client does nothing more.
+const MOST_UNSENT: usize = 64 << 10;
+
+/// A client of the game `G`, led by the script `S`.
+pub(super) struct Client<G: Game, S> {
+    pub(super) conduct: Conduct,
+    pub(super) reader: Reader<G::Out>,
+    visitor: Visitor,
+    encoding: Encoding,
+    script: S,
+    chance: Random,
+    /// What is on its way to the socket.
+    out: Vec<u8>,
+    next_id: u32,
+    acts_at: Time,
+    /// It says nothing more of its own accord.
+    quiet: bool,
+    /// It has sent its last message.
+    left: bool,
+}
+
+impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
+    /// Somebody who has just connected.
+    pub(super) fn new(conduct: Conduct, script: S, seed: u64, now: Time) -> Client<G, S> {
+        let mut chance = Random::new(seed);
+        let encoding = Encoding::ALL[chance.below(2) as usize];
+        let mut client = Client {
+            conduct,
+            reader: Reader::new(encoding),
+            visitor: Visitor::default(),
+            encoding,
+            script,
+            chance,
+            out: Vec::new(),
+            next_id: 1,
+            acts_at: now,
+            quiet: false,
+            left: false,
+        };
+        match conduct {
+            Conduct::Visitor | Conduct::Stranger => {}
+            Conduct::Honest => client.out = opening(encoding),
+            Conduct::Garbler | Conduct::Flooder => {
+                client.out = opening(encoding);
+                client.reader.ask_anything();
+            }
+        }
+        client
+    }
+
+    /// Does what it does of its own accord, where its time has come.
+    pub(super) fn act(&mut self, now: Time) {
+        // Who may not send more does not think of more either.
+        if self.quiet || self.left || now < self.acts_at || self.out.len() > MOST_UNSENT {
+            return;
+        }
+        self.acts_at = now + Duration::from_millis(20 + self.chance.below(200));
+        match self.conduct {
+            Conduct::Visitor => self.visitor.ask(&mut self.chance, &mut self.out),
+            Conduct::Stranger => self.out.extend(hostile::request(&mut self.chance)),
+            _ if self.reader.player().is_none() => self.before_auth(),
+            Conduct::Honest => self.play(),
+            Conduct::Garbler if self.chance.chance(0.2) => self.garble(),
+            Conduct::Garbler => self.play(),
+            Conduct::Flooder => (0..self.chance.below(200)).for_each(|_| self.flood()),
+        }
+    }
+
+    /// Reads what arrived, answers what is to be answered, and returns the packets.
+    pub(super) fn receive(&mut self, input: &[u8]) -> Result<Vec<Packet<G::Out>>, String> {
+        match self.conduct {
+            Conduct::Visitor => return self.visitor.receive(input).map(|()| Vec::new()),
+            // Whatever it is told, it is told by HTTP.
+            Conduct::Stranger => return Ok(Vec::new()),
+            _ => {}
+        }
+        let (mut heard, mut packets) = (Vec::new(), Vec::new());
+        self.reader.receive(input, &mut heard)?;
+        for heard in heard {
+            match heard {
+                Heard::Packet(packet) => {
+                    self.hear(&packet)?;
+                    packets.push(packet);
+                }
+                Heard::Ping(payload) => self.frame(OpCode::Pong, &payload),
+                Heard::Close(code) => self.close(code),
+            }
+        }
+        Ok(packets)
+    }
+
+    /// The bytes that go to the socket; takes at most `most`.
+    pub(super) fn write(&mut self, most: usize) -> Vec<u8> {
+        let rest = self.out.split_off(most.min(self.out.len()));
+        std::mem::replace(&mut self.out, rest)
+    }
+
+    /// Whether nothing waits for the socket.
+    pub(super) fn has_written(&self) -> bool {
+        self.out.is_empty()
+    }
+
+    /// From now on it only reads and answers pings.
+    pub(super) fn fall_quiet(&mut self) {
+        self.quiet = true;
+    }
+
+    /// Leaves with a `disconnect`, as a client should.
+    pub(super) fn quit(&mut self) {
+        if self.is_in() && !self.left {
+            let id = self.next_id();
+            self.send(Kind::Control, id, &ClientControl::Disconnect { reason: "enough".to_owned() });
+            self.left = true;
+        }
+    }
+
+    /// Leaves with a Close frame.
+    pub(super) fn close(&mut self, code: Option<u16>) {
+        if self.reader.is_open() && !self.left {
+            let body = code.map(|code| code.to_be_bytes().to_vec()).unwrap_or_default();
+            self.reader.closing();
+            self.frame(OpCode::Close, &body);
+            self.left = true;
+        }
+    }
+
+    /// Whether it plays, as far as it knows.
+    pub(super) fn is_in(&self) -> bool {
+        self.reader.player().is_some()
+            && self.reader.goodbye().is_none()
+            && self.reader.close_code().is_none()
+    }
+
+    /// Whether it has sent its last message.
+    pub(super) fn has_left(&self) -> bool {
+        self.left
+    }
+
+    /// How it reads and writes packets.
+    pub(super) fn encoding(&self) -> Encoding {
+        self.encoding
+    }
+
+    fn hear(&mut self, packet: &Packet<G::Out>) -> Result<(), String> {
+        match &packet.packet {
+            ServerPacket::Control(ServerControl::Connected { .. }) => self.before_auth(),
+            ServerPacket::Control(_) => {}
+            ServerPacket::Game(out) => {
+                let me = self.reader.player().ok_or("a game's packet before auth")?;
+                self.script.hear(me, out)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Says who it is. Those who are not honest may say something else before, or nothing, or say it twice.
+    fn before_auth(&mut self) {
+        if !self.reader.is_open() {
+            return;
+        }
+        let first = self.next_id == 1;
+        if self.conduct == Conduct::Garbler && self.chance.chance(0.3) {
+            return self.garble();
+        }
+        if first {
+            let guest = ["Ann", "ann", "Bob", "O'Neill", "Zoë"][self.chance.below(5) as usize];
+            let request = AuthRequest { version: 1, guest: Some(guest.to_owned()), ..AuthRequest::default() };
+            let id = Some(self.take_id());
+            self.send(Kind::Control, id, &ClientControl::AuthRequest(request));
+        }
+    }
+
+    fn play(&mut self) {
+        if self.chance.chance(0.1) {
+            let id = self.next_id();
+            let time = Some(self.chance.bits());
+            return self.send(Kind::Control, id, &ClientControl::Ping { time });
+        }
+        if self.chance.chance(0.03) {
+            return self.frame(OpCode::Ping, b"are you there?");
+        }
+        if let Some(packet) = self.script.act(&mut self.chance) {
+            let id = self.next_id();
+            self.send(Kind::Game, id, &packet);
+        }
+    }
+
+    fn garble(&mut self) {
+        let packet = self.some_packet();
+        let bytes = hostile::frames(self.encoding, &packet, &mut self.chance);
+        self.out.extend(bytes);
+    }
+
+    fn flood(&mut self) {
+        match self.chance.below(8) {
+            0 => self.frame(OpCode::Ping, &[b'x'; 125]),
+            1 => self.send(Kind::Control, None, &ClientControl::Ping { time: None }),
+            _ => {
+                let packet = self.some_packet();
+                let kind = if self.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+                self.frame(kind, &packet);
+            }
+        }
+    }
+
+    /// A message that an honest client might send.
+    fn some_packet(&mut self) -> Vec<u8> {
+        let mut packet = Vec::new();
+        match self.script.act(&mut self.chance) {
+            Some(act) => encode(self.encoding, Kind::Game, Some(self.next_id), &act, &mut packet),
+            None => {
+                let ping = ClientControl::Ping { time: Some(1) };
+                encode(self.encoding, Kind::Control, Some(self.next_id), &ping, &mut packet);
+            }
+        }
+        packet
+    }
+
+    /// About half of all packets want an answer.
+    fn next_id(&mut self) -> Option<u32> {
+        self.chance.chance(0.5).then(|| self.take_id())
+    }
+
+    fn take_id(&mut self) -> u32 {
+        self.next_id += 1;
+        self.reader.ask(self.next_id);
+        self.next_id
+    }
+
+    fn send<P: Serialize>(&mut self, kind: Kind, id: Option<u32>, packet: &P) {
+        let mut message = Vec::new();
+        encode(self.encoding, kind, id, packet, &mut message);
+        let opcode = if self.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+        if self.chance.chance(0.1) {
+            hostile::fragments(opcode, &message, &mut self.chance, &mut self.out);
+        } else {
+            self.frame(opcode, &message);
+        }
+    }
+
+    fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
+        if !self.left {
+            hostile::frame(opcode, payload, &mut self.chance, &mut self.out);
+        }
+    }
+}
+
+/// Appends one message of a client.
+fn encode<P: Serialize>(encoding: Encoding, kind: Kind, id: Option<u32>, packet: &P, out: &mut Vec<u8>) {
+    let encoded = encode_client(encoding, kind, id, packet, out);
+    encoded.expect("packets of clients are plainly derived enums");
+}

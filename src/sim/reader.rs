@@ -1,0 +1,348 @@
+//! What a server sends to one client, read byte by byte and held against the contract (docs/protocol.md).
+//!
+//! A [`Reader`] is fed with whatever arrives and hands out what it says. It knows no game's rules and no time; whatever
+//! the peer may never do, whoever the client is, is an error of the server, told in a sentence:
+//!
+//! - the handshake's answer is lawful, and so is every frame;
+//! - the first packet is `connected`; `seq` is 0 up to the batch with `auth_response` and counts from 1 without gaps
+//!   behind it; `tick` and `time` never go back;
+//! - a reply answers something that was asked, once;
+//! - behind `disconnect` comes nothing but the Close frame with its code, behind that nothing at all; and no close with a
+//!   code of the contract comes without its `disconnect`.
+
+use crate::ids::PlayerId;
+use crate::packet::{Code, Encoding, Packet, ServerControl, ServerPacket, read_batch};
+use crate::websocket::handshake::{KEY_BYTES, Request, ResponseError};
+use crate::websocket::{Connection, Event, Role};
+use serde::de::DeserializeOwned;
+use std::collections::BTreeSet;
+use std::marker::PhantomData;
+
+/// The most bytes that one message of the server may have: whatever a game can say.
+const MESSAGE: usize = 64 << 20;
+
+/// Reads what one client is sent; `Out` are its game's packets.
+#[derive(Debug)]
+pub struct Reader<Out> {
+    encoding: Encoding,
+    stage: Stage,
+    counts: Counts,
+    asked: Asked,
+    ending: Ending,
+    out: PhantomData<fn() -> Out>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Waiting for the answer to the handshake, of which this much has come.
+    Opening(Vec<u8>),
+    Open(Connection),
+    /// The server answered by HTTP instead, with this status.
+    Refused(u16),
+}
+
+/// The numbers of the batches so far.
+#[derive(Debug, Default)]
+struct Counts {
+    seq: u64,
+    tick: u64,
+    time: u64,
+    batches: u64,
+    player: Option<PlayerId>,
+}
+
+/// Ids of packets that were sent, and whether they were answered.
+#[derive(Debug, Default)]
+struct Asked {
+    open: BTreeSet<u32>,
+    done: BTreeSet<u32>,
+    /// The client does not know what it sent.
+    unsure: bool,
+}
+
+/// How far the connection's end is.
+#[derive(Debug, Default)]
+struct Ending {
+    /// The reason of a `disconnect`.
+    goodbye: Option<Code>,
+    /// The Close frame: its code, where it had one.
+    close: Option<Option<u16>>,
+    /// Whether the client has sent a Close frame: what it hears then may be an echo.
+    mutual: bool,
+}
+
+/// Something the server said.
+#[derive(Debug)]
+pub enum Heard<Out> {
+    /// A packet.
+    Packet(Packet<Out>),
+    /// A WebSocket ping, to be answered with this payload.
+    Ping(Vec<u8>),
+    /// The Close frame, with its code where it had one.
+    Close(Option<u16>),
+}
+
+/// What every client opens with.
+const NONCE: [u8; KEY_BYTES] = *b"a simulated peer";
+
+/// Where the simulation's games are entered.
+pub const PATH: &str = "/ws";
+
+/// The opening handshake of a client that wants `encoding`, ready to be sent.
+pub fn opening(encoding: Encoding) -> Vec<u8> {
+    let mut out = Vec::new();
+    request(encoding).write(&mut out);
+    out
+}
+
+fn request(encoding: Encoding) -> Request<'static> {
+    const JSON: &[&str] = &[Encoding::Json.subprotocol()];
+    const POSTCARD: &[&str] = &[Encoding::Postcard.subprotocol()];
+    let subprotocols = match encoding {
+        Encoding::Json => JSON,
+        Encoding::Postcard => POSTCARD,
+    };
+    Request::new("localhost", PATH, NONCE, subprotocols, None).expect("all of it is visible ASCII")
+}
+
+impl<Out: DeserializeOwned> Reader<Out> {
+    /// A client that has just sent [`opening`].
+    pub fn new(encoding: Encoding) -> Reader<Out> {
+        Reader {
+            encoding,
+            stage: Stage::Opening(Vec::new()),
+            counts: Counts::default(),
+            asked: Asked::default(),
+            ending: Ending::default(),
+            out: PhantomData,
+        }
+    }
+
+    /// Notes that the client sends a packet with this `id`. One id is used once.
+    pub fn ask(&mut self, id: u32) {
+        self.asked.open.insert(id);
+    }
+
+    /// Notes that the client sends bytes that may read as any packet: from now on any reply may come, and
+    /// a Close frame may be an echo.
+    pub fn ask_anything(&mut self) {
+        self.asked.unsure = true;
+        self.ending.mutual = true;
+    }
+
+    /// The ids that were not answered yet.
+    pub fn unanswered(&self) -> impl Iterator<Item = u32> {
+        self.asked.open.iter().copied()
+    }
+
+    /// Notes that the client sends a Close frame.
+    pub fn closing(&mut self) {
+        self.ending.mutual = true;
+    }
+
+    /// Whether the handshake was accepted.
+    pub fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open(_))
+    }
+
+    /// The HTTP status with which the server refused the handshake.
+    pub fn refused(&self) -> Option<u16> {
+        match self.stage {
+            Stage::Refused(status) => Some(status),
+            Stage::Opening(_) | Stage::Open(_) => None,
+        }
+    }
+
+    /// Who the client plays as, once it was told.
+    pub fn player(&self) -> Option<PlayerId> {
+        self.counts.player
+    }
+
+    /// The number of the last batch.
+    pub fn seq(&self) -> u64 {
+        self.counts.seq
+    }
+
+    /// The reason of the `disconnect` that came.
+    pub fn goodbye(&self) -> Option<Code> {
+        self.ending.goodbye
+    }
+
+    /// The code of the Close frame that came; `Some(None)` is one without.
+    pub fn close_code(&self) -> Option<Option<u16>> {
+        self.ending.close
+    }
+
+    /// Reads what arrived; what it says is appended to `heard`.
+    ///
+    /// # Errors
+    /// The server did what it never may.
+    pub fn receive(&mut self, input: &[u8], heard: &mut Vec<Heard<Out>>) -> Result<(), String> {
+        let frames = match &mut self.stage {
+            Stage::Opening(received) => {
+                received.extend_from_slice(input);
+                self.open()?
+            }
+            Stage::Open(_) => input.to_vec(),
+            Stage::Refused(_) => Vec::new(),
+        };
+        self.frames(frames, heard)
+    }
+
+    /// Reads the answer to the handshake; returns the frames that came behind it.
+    fn open(&mut self) -> Result<Vec<u8>, String> {
+        let Stage::Opening(received) = &mut self.stage else { return Ok(Vec::new()) };
+        match request(self.encoding).read_response(received) {
+            Ok(None) => Ok(Vec::new()),
+            Ok(Some(accepted)) => {
+                if accepted.subprotocol != Some(self.encoding.subprotocol()) {
+                    return Err(format!("the subprotocol is {:?}", accepted.subprotocol));
+                }
+                let frames = received.split_off(accepted.head_len);
+                self.stage = Stage::Open(Connection::new(Role::Client, MESSAGE));
+                Ok(frames)
+            }
+            Err(ResponseError::Refused { status, .. }) => {
+                self.stage = Stage::Refused(status);
+                Ok(Vec::new())
+            }
+            Err(error) => Err(format!("the answer to the handshake: {error}")),
+        }
+    }
+
+    fn frames(&mut self, mut frames: Vec<u8>, heard: &mut Vec<Heard<Out>>) -> Result<(), String> {
+        let Stage::Open(websocket) = &mut self.stage else { return Ok(()) };
+        if self.ending.close.is_some() && !frames.is_empty() {
+            return Err(format!("{} bytes behind the Close frame", frames.len()));
+        }
+        let mut input = frames.as_mut_slice();
+        while !input.is_empty() {
+            let left = input.len();
+            let Some(event) = websocket.next(&mut input) else { break };
+            match event {
+                Event::Text(message) if self.encoding.is_text() => {
+                    batch(
+                        self.encoding,
+                        message,
+                        &mut self.counts,
+                        &mut self.asked,
+                        &mut self.ending,
+                        heard,
+                    )?;
+                }
+                Event::Binary(message) if !self.encoding.is_text() => {
+                    batch(
+                        self.encoding,
+                        message,
+                        &mut self.counts,
+                        &mut self.asked,
+                        &mut self.ending,
+                        heard,
+                    )?;
+                }
+                Event::Text(_) | Event::Binary(_) => return Err("the wrong kind of message".to_owned()),
+                Event::Ping(payload) => heard.push(Heard::Ping(payload.to_vec())),
+                Event::Pong(_) => {}
+                Event::Close(body) => {
+                    let code = body.map(|(code, _)| code.get());
+                    self.ending.close(code)?;
+                    heard.push(Heard::Close(code));
+                    if !input.is_empty() {
+                        return Err(format!("{} of {left} bytes are behind the Close frame", input.len()));
+                    }
+                }
+                Event::Error(error) => return Err(format!("a frame: {error}")),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads one message.
+fn batch<Out: DeserializeOwned>(
+    encoding: Encoding,
+    message: &[u8],
+    counts: &mut Counts,
+    asked: &mut Asked,
+    ending: &mut Ending,
+    heard: &mut Vec<Heard<Out>>,
+) -> Result<(), String> {
+    let batch = read_batch(encoding, message).map_err(|error| format!("a batch: {}", error.message))?;
+    let head = batch.head;
+    let expected = if counts.player.is_some() { counts.seq + 1 } else { 0 };
+    if head.seq != expected {
+        return Err(format!("a batch has seq {}, and not {expected}", head.seq));
+    }
+    if head.tick < counts.tick || head.time < counts.time {
+        return Err(format!("batch {head:?} is before tick {}, time {}", counts.tick, counts.time));
+    }
+    (counts.seq, counts.tick, counts.time) = (head.seq, head.tick, head.time);
+    let mut packets = 0;
+    for packet in batch.packets::<Out>() {
+        let packet = packet.map_err(|error| format!("a packet of batch {head:?}: {}", error.message))?;
+        let is_first = counts.batches == 0 && packets == 0;
+        counts.control(&packet, is_first)?;
+        asked.answered(packet.re)?;
+        ending.packet(&packet)?;
+        packets += 1;
+        heard.push(Heard::Packet(packet));
+    }
+    counts.batches += 1;
+    if packets == 0 { Err(format!("batch {head:?} holds nothing")) } else { Ok(()) }
+}
+
+impl Counts {
+    fn control<Out>(&mut self, packet: &Packet<Out>, is_first: bool) -> Result<(), String> {
+        let is_connected = matches!(packet.packet, ServerPacket::Control(ServerControl::Connected { .. }));
+        if is_connected != is_first {
+            return Err("`connected` is the first packet, and comes once".to_owned());
+        }
+        match &packet.packet {
+            ServerPacket::Control(ServerControl::AuthResponse(response)) => {
+                let player = response.player_id.ok_or("a guest has a player id")?;
+                match self.player.replace(player) {
+                    None => Ok(()),
+                    Some(_) => Err("a second auth_response".to_owned()),
+                }
+            }
+            ServerPacket::Game(_) if self.player.is_none() => Err("a game's packet before auth".to_owned()),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Asked {
+    fn answered(&mut self, re: Option<u32>) -> Result<(), String> {
+        let Some(id) = re else { return Ok(()) };
+        if self.open.remove(&id) {
+            self.done.insert(id);
+            return Ok(());
+        }
+        if self.unsure {
+            return Ok(());
+        }
+        let why = if self.done.contains(&id) { "was answered before" } else { "was never asked" };
+        Err(format!("a reply to {id}, which {why}"))
+    }
+}
+
+impl Ending {
+    fn packet<Out>(&mut self, packet: &Packet<Out>) -> Result<(), String> {
+        if let Some(code) = self.goodbye {
+            return Err(format!("a packet behind `disconnect` ({code})"));
+        }
+        if let ServerPacket::Control(ServerControl::Disconnect { code, .. }) = &packet.packet {
+            self.goodbye = Some(*code);
+        }
+        Ok(())
+    }
+
+    fn close(&mut self, code: Option<u16>) -> Result<(), String> {
+        self.close = Some(code);
+        match (self.goodbye, code) {
+            (Some(why), _) if why.close_code() != code => Err(format!("closed {code:?} after {why}")),
+            (None, Some(1001 | 4000..)) if !self.mutual => Err(format!("closed {code:?} without a word")),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What the simulation has to know of a game, and what may go wrong around it.
+
+use crate::engine::{Engine, Game, Settings};
+use crate::ids::{GameId, PlayerId};
+use crate::packet::ServerPacket;
+use crate::random::Random;
+use crate::time::Tick;
+use serde::de::DeserializeOwned;
+use std::fmt::Debug;
+use std::time::Duration;
+
+/// A game as it is played and watched.
+pub trait Scenario {
+    /// The game.
+    type Game: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>;
+    /// One simulated person at it.
+    type Script: Script<Self::Game>;
+
+    /// The game with nobody in it; asked once more for the replay.
+    fn game(&mut self) -> Self::Game;
+
+    /// Somebody who is about to connect. What those send who are not honest may be changed on its way.
+    fn script(&mut self, conduct: Conduct, chance: &mut Random) -> Self::Script;
+
+    /// A tick is over, and everybody has been offered what it brought.
+    ///
+    /// # Errors
+    /// Something is not as the game promises.
+    fn tick_over(&mut self, world: &World<'_, Self::Game>) -> Result<(), String>;
+}
+
+/// One simulated person.
+pub trait Script<G: Game> {
+    /// What it does next; `None`: nothing for now.
+    fn act(&mut self, chance: &mut Random) -> Option<G::In>;
+
+    /// It hears a packet of the game, `me` being its own player.
+    ///
+    /// # Errors
+    /// It should not have heard that.
+    fn hear(&mut self, me: PlayerId, packet: &G::Out) -> Result<(), String>;
+}
+
+/// What can be seen from above after a tick.
+pub struct World<'a, G: Game> {
+    /// The engine.
+    pub engine: &'a Engine,
+    /// Which of its games is played.
+    pub game: GameId,
+    /// The tick.
+    pub tick: Tick,
+    /// What its games said in it, and to whom, in that order. What the engine itself answers is not in it.
+    pub told: &'a [Told<G::Out>],
+}
+
+/// One packet to one player.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Told<Out> {
+    /// Its recipient.
+    pub player: PlayerId,
+    /// Whether it answers something that the recipient asked.
+    pub is_reply: bool,
+    /// The packet.
+    pub packet: ServerPacket<Out>,
+}
+
+/// How a client behaves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Conduct {
+    /// As the contract wants it.
+    Honest,
+    /// It asks over HTTP and looks at the answers.
+    Visitor,
+    /// It sends what is no request.
+    Stranger,
+    /// It joins, and sends what is no frame or no packet, between others that are.
+    Garbler,
+    /// It joins, and sends as much as it can.
+    Flooder,
+}
+
+/// How a client's connection ends, if it is not the server who ends it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Fate {
+    /// Not before everybody goes.
+    Stays,
+    /// By a `disconnect`.
+    Quits,
+    /// By a Close frame.
+    Closes,
+    /// It ends its half and reads on.
+    HalfCloses,
+    /// By a reset.
+    Resets,
+    /// It neither sends nor reads any more, and nobody tells the server.
+    FallsSilent,
+}
+
+/// How much a client's line carries.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Carriage {
+    /// All there is, within a quarter of a second, in pieces of any size.
+    Prompt,
+    /// Less than is sent, in the long run.
+    Slow,
+    /// Nothing for seconds, then all.
+    Stalling,
+}
+
+/// What goes wrong, and how often: each list is chosen from by weight.
+#[derive(Clone, Debug)]
+pub struct Faults {
+    /// How clients behave.
+    pub conduct: Vec<(Conduct, u32)>,
+    /// How they end.
+    pub fate: Vec<(Fate, u32)>,
+    /// How much their lines carry.
+    pub carriage: Vec<(Carriage, u32)>,
+    /// How often a tick comes late, by up to four intervals: a probability.
+    pub late_tick: f32,
+    /// How often a flush is interrupted by what comes in: a probability for each tick.
+    pub cut_flush: f32,
+}
+
+impl Default for Faults {
+    /// Everything goes wrong at times, and about half of all goes well.
+    fn default() -> Faults {
+        Faults {
+            conduct: vec![
+                (Conduct::Honest, 12),
+                (Conduct::Visitor, 1),
+                (Conduct::Stranger, 2),
+                (Conduct::Garbler, 3),
+                (Conduct::Flooder, 2),
+            ],
+            fate: vec![
+                (Fate::Stays, 8),
+                (Fate::Quits, 2),
+                (Fate::Closes, 2),
+                (Fate::HalfCloses, 1),
+                (Fate::Resets, 3),
+                (Fate::FallsSilent, 2),
+            ],
+            carriage: vec![(Carriage::Prompt, 6), (Carriage::Slow, 1), (Carriage::Stalling, 1)],
+            late_tick: 0.02,
+            cut_flush: 0.2,
+        }
+    }
+}
+
+/// One run.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Everything that is left to chance follows from it.
+    pub seed: u64,
+    /// Clients that come, one after the other.
+    pub clients: usize,
+    /// How long they come and play, before everybody is made to leave.
+    pub duration: Duration,
+    /// The engine's settings.
+    pub engine: Settings,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// Told what happens, line by line.
+    pub trace: Option<fn(&str)>,
+}
+
+/// Chooses one of several by their weights.
+pub(super) fn choose<T: Copy>(among: &[(T, u32)], chance: &mut Random) -> Option<T> {
+    let total: u64 = among.iter().map(|(_, weight)| u64::from(*weight)).sum();
+    let mut at = chance.below(total);
+    among
+        .iter()
+        .find(|(_, weight)| match at.checked_sub(u64::from(*weight)) {
+            Some(rest) => {
+                at = rest;
+                false
+            }
+            None => true,
+        })
+        .map(|(one, _)| *one)
+}

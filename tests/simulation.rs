@@ -1,0 +1,141 @@
+//! Sweeps seeds: in each run clients of all kinds come, play and go over faulty links, and after every tick everything
+//! is held against what it should be (`evertick::sim`).
+//!
+//! ```sh
+//! SIM_SEEDS=2000 cargo test --test simulation     # sweeps that many, of each game
+//! SEED=17 cargo test --test simulation            # runs that one and prints what happens
+//! ```
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[cfg(feature = "eternity")]
+#[path = "simulation/eternity.rs"]
+mod eternity;
+#[path = "simulation/paddock.rs"]
+mod paddock;
+
+use evertick::engine::Settings;
+use evertick::random::Random;
+use evertick::sim::{Carriage, Conduct, Fate, Faults, Plan, Report, Scenario, Sim};
+use evertick::time::TickRate;
+use std::time::Duration;
+
+/// Seeds of each game that are swept where nobody says otherwise.
+const SEEDS: u64 = 60;
+
+#[test]
+fn a_game_of_regions_and_chat_under_every_fault() {
+    sweep(paddock::Paddock::default);
+}
+
+#[cfg(feature = "eternity")]
+#[test]
+fn eternity_under_every_fault() {
+    sweep(eternity::Shards::default);
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    let run = |seed| run(seed, paddock::Paddock::default());
+    assert_eq!(run(3), run(3));
+    assert_ne!(run(3).digest, run(4).digest);
+}
+
+#[test]
+fn without_faults_nobody_is_sent_away_and_nothing_is_lost() {
+    let faults = Faults {
+        conduct: vec![(Conduct::Honest, 1)],
+        fate: vec![(Fate::Stays, 1)],
+        carriage: vec![(Carriage::Prompt, 1)],
+        ..Faults::default()
+    };
+    let plan = Plan { faults, engine: patient(), ..plan(1) };
+    let report = Sim::new(plan, paddock::Paddock::default()).run().unwrap();
+    assert_eq!(report.players, report.connections);
+    assert!(report.packets > 1000, "{report:?}");
+}
+
+/// Sweeps the seeds that the environment asks for.
+fn sweep<S: Scenario>(scenario: impl Fn() -> S) {
+    if let Some(seed) = number("SEED") {
+        let report = run(seed, scenario());
+        println!("{report:#?}");
+        return;
+    }
+    let mut sum = Report::default();
+    for seed in 0..number("SIM_SEEDS").unwrap_or(SEEDS) {
+        let report = run(seed, scenario());
+        sum.ticks += report.ticks;
+        sum.connections += report.connections;
+        sum.players += report.players;
+        sum.packets += report.packets;
+        sum.most_memory = sum.most_memory.max(report.most_memory);
+        sum.replayed += report.replayed;
+        for (code, count) in report.closes {
+            *sum.closes.entry(code).or_default() += count;
+        }
+    }
+    println!("{sum:#?}");
+}
+
+fn run<S: Scenario>(seed: u64, scenario: S) -> Report {
+    let mention = Mention(seed);
+    let outcome = Sim::new(plan(seed), scenario).run();
+    drop(mention);
+    outcome.unwrap_or_else(|failure| panic!("{failure}\nSEED={seed} cargo test --test simulation"))
+}
+
+/// Says which seed it was where the engine itself panics.
+struct Mention(u64);
+
+impl Drop for Mention {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("SEED={} cargo test --test simulation", self.0);
+        }
+    }
+}
+
+/// What a seed means: also the settings are drawn from it, so that limits are met from both sides.
+fn plan(seed: u64) -> Plan {
+    let mut chance = Random::new(!seed);
+    let mut draw = |among: &[usize]| among[chance.below(among.len() as u64) as usize];
+    let mut engine = patient();
+    let rate = draw(&[20, 20, 10, 60, 3]);
+    engine.tick_rate = TickRate::new(rate as u32).expect("the rates above are in range");
+    engine.max_players = draw(&[1000, 1000, 8]);
+    engine.memory_limit = draw(&[256 << 20, 256 << 20, 1 << 20, 200 << 10, 20 << 10]);
+    engine.registry.max_connections = draw(&[4096, 4096, 20]);
+    engine.registry.max_per_address = draw(&[0, 0, 1]) as u32;
+    engine.registry.connect_rate = draw(&[0, 0, 1]) as u32;
+    engine.session.max_message = draw(&[16 << 10, 512]);
+    engine.session.duplicate_window = Duration::from_millis(draw(&[100, 0]) as u64);
+    let trace: Option<fn(&str)> = number("SEED").map(|_| print as fn(&str));
+    Plan {
+        seed,
+        clients: draw(&[20, 40, 60]),
+        duration: Duration::from_secs(12),
+        engine,
+        faults: Faults::default(),
+        trace,
+    }
+}
+
+/// Nobody is refused for want of room; deadlines are short, so that a short run meets them.
+fn patient() -> Settings {
+    let mut settings = Settings::default();
+    settings.registry.max_per_address = 0;
+    settings.registry.connect_rate = 0;
+    settings.session.heartbeat_interval = Duration::from_millis(500);
+    settings.session.timeout = Duration::from_millis(2500);
+    settings.session.auth_timeout = Duration::from_millis(1500);
+    settings.session.outbox_limit = 128 << 10;
+    settings
+}
+
+fn print(line: &str) {
+    println!("{line}");
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} is a number")))
+}

@@ -1,0 +1,260 @@
+//! Shards of Eternity, walked at random: what clients are told of one another is who is in sight, and everybody is a
+//! member of the region that it was told it stands in.
+//!
+//! Regions are made small and walkers fast, so that a short run crosses many borders and takes exits.
+
+use evertick::games::eternity::packets::{Channel, Move};
+use evertick::games::eternity::place::{LocationId, Point};
+use evertick::games::eternity::world::Spot;
+use evertick::games::eternity::{Eternity, In, Out, Settings, World as Map};
+use evertick::ids::{PlayerId, RegionId};
+use evertick::packet::ServerPacket;
+use evertick::random::Random;
+use evertick::sim::{Conduct, Scenario, Script, World};
+use std::collections::{BTreeMap, BTreeSet};
+
+const MAP: &str = include_str!("../../src/games/eternity/world.toml");
+
+fn map() -> Map {
+    let changes = [
+        ("region_size = 32", "region_size = 8"),
+        ("max_speed = 8", "max_speed = 60"),
+        ("width = 28", "width = 5"),
+        ("height = 28", "height = 5"),
+    ];
+    let text = changes.iter().fold(MAP.to_owned(), |text, (from, to)| text.replacen(from, to, 1));
+    Map::parse(&text).expect("the embedded map, with other numbers")
+}
+
+/// The game, watched.
+pub(crate) struct Shards {
+    map: Map,
+    /// What each player was told of itself: where it is.
+    places: BTreeMap<PlayerId, (LocationId, Point)>,
+    /// What each player was told of others.
+    known: BTreeMap<PlayerId, Known>,
+}
+
+impl Default for Shards {
+    fn default() -> Shards {
+        Shards { map: map(), places: BTreeMap::new(), known: BTreeMap::new() }
+    }
+}
+
+impl Scenario for Shards {
+    type Game = Eternity;
+    type Script = Walker;
+
+    fn game(&mut self) -> Eternity {
+        let mut settings = Settings::default();
+        settings.world = map();
+        Eternity::new(settings)
+    }
+
+    fn script(&mut self, conduct: Conduct, _: &mut Random) -> Walker {
+        Walker { unreliable: conduct != Conduct::Honest, ..Walker::default() }
+    }
+
+    fn tick_over(&mut self, world: &World<'_, Eternity>) -> Result<(), String> {
+        for told in world.told {
+            if let ServerPacket::Game(packet) = &told.packet {
+                self.hear(told.player, packet)?;
+            }
+        }
+        let members: BTreeMap<PlayerId, Option<RegionId>> = world.engine.members(world.game).collect();
+        self.places.retain(|player, _| members.contains_key(player));
+        self.known.retain(|player, _| members.contains_key(player));
+        for (player, region) in &members {
+            let region = region.ok_or_else(|| format!("{player} stands nowhere"))?;
+            self.check(*player, region, &members, world)?;
+        }
+        Ok(())
+    }
+}
+
+impl Shards {
+    fn hear(&mut self, player: PlayerId, packet: &Out) -> Result<(), String> {
+        if let Out::GameState(state) = packet {
+            self.places.insert(player, (state.location.id, state.you.position));
+            self.known.entry(player).or_default();
+        }
+        if matches!(packet, Out::Chat { channel: Channel::Global, .. }) {
+            // Newcomers hear it from the moment they are in, which may be before they are shown around.
+            return Ok(());
+        }
+        let known = self.known.get_mut(&player).ok_or("game_state comes first")?;
+        known.hear(player, packet)?;
+        let place = self.places.get_mut(&player).ok_or("game_state comes first")?;
+        match packet {
+            Out::LocationUpdate { location, position } => *place = (location.id, *position),
+            Out::PositionCorrection { position } => place.1 = *position,
+            Out::Positions { moves, .. } => {
+                let own = moves.iter().find(|Move(who, ..)| *who == player);
+                own.into_iter().for_each(|Move(_, x, y, ..)| place.1 = Point::new(*x, *y));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check(
+        &self,
+        player: PlayerId,
+        region: RegionId,
+        members: &BTreeMap<PlayerId, Option<RegionId>>,
+        world: &World<'_, Eternity>,
+    ) -> Result<(), String> {
+        let (location, at) =
+            *self.places.get(&player).ok_or("nobody is in the world without a game_state")?;
+        let location = self.map.find(location).ok_or("nobody is where there is nothing")?;
+        // What is told is rounded: a place at a border may be on either side of it.
+        let around = |dx, dy| self.map.region_at(Spot { location, at: Point::new(at.x + dx, at.y + dy) });
+        const D: f32 = 0.006;
+        if ![around(-D, -D), around(D, -D), around(-D, D), around(D, D)].contains(&region) {
+            return Err(format!("{player} is at {at:?} and a member of {region:?}"));
+        }
+        let area: BTreeSet<RegionId> = world.engine.around(world.game, region).collect();
+        let near = |place: &Option<RegionId>| place.is_some_and(|place| area.contains(&place));
+        let in_sight: BTreeSet<PlayerId> = members
+            .iter()
+            .filter(|(who, place)| **who != player && near(place))
+            .map(|(who, _)| *who)
+            .collect();
+        if self.known[&player].players != in_sight {
+            return Err(format!("{player} knows {:?}, and sees {in_sight:?}", self.known[&player].players));
+        }
+        Ok(())
+    }
+}
+
+/// Whom a player knows of. Nobody is told of somebody's coming who was there, nor of anybody's going who was not.
+#[derive(Default)]
+struct Known {
+    players: BTreeSet<PlayerId>,
+    /// Those whom a `game_state` left out: they are gone, which is still to be told, or the player is in an exit and
+    /// will be told everything afresh.
+    left_out: BTreeSet<PlayerId>,
+}
+
+impl Known {
+    fn hear(&mut self, me: PlayerId, packet: &Out) -> Result<(), String> {
+        let Known { players: known, left_out } = self;
+        match packet {
+            Out::GameState(state) => {
+                let now: BTreeSet<PlayerId> = state.players.iter().map(|player| player.id).collect();
+                left_out.extend(known.difference(&now));
+                *known = now;
+            }
+            Out::PlayerJoinedArea { players } => {
+                if let Some(again) = players.iter().find(|player| player.id == me || !known.insert(player.id))
+                {
+                    return Err(format!("{me} is told again that {} has come", again.id));
+                }
+            }
+            Out::PlayerLeftArea { players } => {
+                let stranger =
+                    players.iter().find(|player| !known.remove(player) && !left_out.remove(player));
+                if let Some(stranger) = stranger {
+                    return Err(format!("{me} is told that {stranger} has gone, of whom it did not know"));
+                }
+            }
+            Out::Positions { moves, .. } => {
+                if let Some(Move(stranger, ..)) = moves.iter().find(|m| m.0 != me && !known.contains(&m.0)) {
+                    return Err(format!("{me} is told where {stranger} is, of whom it does not know"));
+                }
+            }
+            Out::Chat { channel: Channel::Local, from, .. }
+                if from.id != me && !known.contains(&from.id) && !left_out.contains(&from.id) =>
+            {
+                return Err(format!("{me} hears {from:?} from out of sight"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+/// One simulated walker.
+#[derive(Default)]
+pub(crate) struct Walker {
+    place: Option<(LocationId, Point)>,
+    exits: Vec<(LocationId, Point)>,
+    heading: Point,
+    known: Known,
+    said: u32,
+    /// Its words may be changed on their way; it says so in all of them.
+    unreliable: bool,
+    /// The last word heard of everybody.
+    words: BTreeMap<PlayerId, u32>,
+}
+
+impl Script<Eternity> for Walker {
+    fn act(&mut self, chance: &mut Random) -> Option<In> {
+        let (_, at) = self.place?;
+        Some(match chance.below(100) {
+            0..5 => return None,
+            5..15 => {
+                self.said += 1;
+                let channel = if chance.chance(0.5) { Channel::Local } else { Channel::Global };
+                let prefix = if self.unreliable { "????????????????????????????????" } else { "" };
+                In::Chat { channel, message: format!(" {prefix}{} ", self.said) }
+            }
+            15..18 => In::GetGameState,
+            18..21 => In::GetNearbyPlayers,
+            21..30 => {
+                let near = self.exits.iter().find(|(_, exit)| exit.distance(at) < 3.0);
+                let far = LocationId(chance.below(17) as u32);
+                In::Move {
+                    to_location_id: near.map_or(far, |exit| exit.0),
+                    from_location_id: None,
+                    position: None,
+                }
+            }
+            // Too far for anybody.
+            30 => In::PositionUpdate { position: Point::new(at.x + 200.0, at.y), velocity: Point::ZERO },
+            _ => self.walk(at, chance),
+        })
+    }
+
+    fn hear(&mut self, me: PlayerId, packet: &Out) -> Result<(), String> {
+        self.known.hear(me, packet)?;
+        match packet {
+            Out::GameState(state) => self.arrive(&state.location, state.you.position),
+            Out::LocationUpdate { location, position } => self.arrive(location, *position),
+            Out::PositionCorrection { position } => {
+                self.place = self.place.map(|(location, _)| (location, *position));
+            }
+            Out::Chat { message, .. } if message.contains("????") => {}
+            Out::Chat { from, message, .. } => {
+                let n = message.parse().map_err(|_| format!("{message:?} was trimmed, and is a number"))?;
+                let last = self.words.insert(from.id, n).unwrap_or(0);
+                if last >= n {
+                    return Err(format!("word {n} of {} comes behind its word {last}", from.id));
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Walker {
+    fn arrive(&mut self, location: &evertick::games::eternity::packets::Location, at: Point) {
+        self.place = Some((location.id, at));
+        self.exits = location.exits.iter().map(|exit| (exit.to_location_id, exit.position)).collect();
+    }
+
+    /// Goes on to where it is heading, mostly an exit.
+    fn walk(&mut self, at: Point, chance: &mut Random) -> In {
+        if self.heading.distance(at) < 3.0 || chance.chance(0.05) {
+            let exit = chance.below(self.exits.len() as u64 + 1) as usize;
+            let anywhere = Point::new(chance.between(0.0, 190.0), chance.between(0.0, 190.0));
+            self.heading = self.exits.get(exit).map_or(anywhere, |exit| exit.1);
+        }
+        let way = Point::new(self.heading.x - at.x, self.heading.y - at.y);
+        let step = way.at_most(6.0);
+        let position = Point::new(at.x + step.x, at.y + step.y);
+        self.place = self.place.map(|(location, _)| (location, position));
+        In::PositionUpdate { position, velocity: way.at_most(60.0) }
+    }
+}

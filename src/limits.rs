@@ -28,6 +28,9 @@ pub const LINGER_BYTES: usize = 64 << 10;
 /// How long a closing connection may take to read what it was told.
 pub const LINGER_TIME: Duration = Duration::from_secs(2);
 
+/// Connections whose deadline has passed that one tick ends; the next goes on with the others.
+pub const ENDINGS_PER_TICK: usize = 256;
+
 /// Bytes of a request line and header block (RFC 9112 leaves the bound to the server).
 pub const HTTP_HEAD: usize = 8 << 10;
 /// Header fields of one request.

@@ -1,7 +1,8 @@
 //! What is due: deadlines without a timer heap.
 //!
 //! Every tick looks at a slice of the peers, so that all of them are seen [`PASSES_PER_SECOND`] times a second; a
-//! deadline is kept to within one pass.
+//! deadline is kept to within one pass. Where very many are to be ended at once (a crowd that connected together and said
+//! nothing), the slice stops early and the next tick goes on: a tick stays short.
 
 use super::Engine;
 use super::core::SLOW;
@@ -9,6 +10,7 @@ use super::game::Refusal;
 use super::routes;
 use crate::http;
 use crate::ids::ConnId;
+use crate::limits;
 use crate::packet::Code;
 use crate::session::{Due, Step};
 use crate::time::Time;
@@ -21,7 +23,11 @@ impl Engine {
     pub(super) fn sweep(&mut self, now: Time) {
         let slots = self.core.peers.slots();
         let ticks_per_pass = (self.core.settings.tick_rate.hz() / PASSES_PER_SECOND).max(1);
+        let mut endings = 0;
         for _ in 0..slots.div_ceil(ticks_per_pass) {
+            if endings == limits::ENDINGS_PER_TICK {
+                break;
+            }
             let slot = self.sweep_from;
             self.sweep_from = if slot + 1 >= slots { 0 } else { slot + 1 };
             let settings = &self.core.settings.session;
@@ -29,6 +35,7 @@ impl Engine {
             let due = peer.session.due(settings, now);
             self.core.account(conn);
             if let Some(due) = due {
+                endings += usize::from(due != Due::Ping);
                 self.act_on(conn, due, now);
             }
         }

@@ -30,6 +30,24 @@ fn a_head_that_drips_is_408_after_ten_seconds() {
 }
 
 #[test]
+fn a_crowd_that_says_nothing_is_ended_a_few_at_a_time() {
+    // Four ticks a second: each of them looks at everybody.
+    let mut driven = Driven::new(|s| s.tick_rate = evertick::time::TickRate::new(4).unwrap());
+    let crowd: Vec<_> = (0..1000).map(|_| driven.accept(HERE).unwrap()).collect();
+    driven.pass(limits::HTTP_HEAD_TIME - PASS);
+    let tick = Duration::from_millis(250);
+    let (mut ended, mut most) = (0, 0);
+    for _ in 0..12 {
+        driven.pass(tick);
+        let now = crowd.iter().filter(|&&conn| driven.next(conn) == Next::Finish).count();
+        most = most.max(now - ended);
+        ended = now;
+    }
+    assert_eq!(ended, 1000);
+    assert_eq!(most, limits::ENDINGS_PER_TICK);
+}
+
+#[test]
 fn a_body_has_its_own_time() {
     let mut driven = Driven::new(|_| {});
     let conn = driven.accept(HERE).unwrap();

@@ -161,9 +161,8 @@ fn run(serve: &Serve) -> Result<(), String> {
         let _ = writeln!(std::io::stdout(), "the configuration is valid");
         return Ok(());
     }
-    let _log = logging::start(config.log_level, config.log_file.as_deref())
-        .map_err(|error| format!("log_file {}: {error}", show(config.log_file.as_deref())))?;
-    raise_descriptor_limit(config.engine.registry.max_connections);
+    let (log_level, log_file) = (config.log_level, config.log_file);
+    let connections = config.engine.registry.max_connections;
     let settings = Settings {
         listen: config.listen,
         shutdown_grace: config.shutdown_grace,
@@ -175,7 +174,12 @@ fn run(serve: &Serve) -> Result<(), String> {
     let server = web::assets()
         .iter()
         .fold(server, |server, asset| server.page(Page::new(asset.path, asset.content_type, asset.body)));
-    server.run().map_err(|error| error.to_string())
+    // The port first: where it is taken, nothing else has been touched.
+    let bound = server.bind().map_err(|error| error.to_string())?;
+    let _log = logging::start(log_level, log_file.as_deref())
+        .map_err(|error| format!("log_file {}: {error}", show(log_file.as_deref())))?;
+    raise_descriptor_limit(connections);
+    bound.serve().map_err(|error| error.to_string())
 }
 
 fn configure(serve: &Serve) -> Result<Config, config::ConfigError> {
@@ -185,9 +189,9 @@ fn configure(serve: &Serve) -> Result<Config, config::ConfigError> {
         None if Path::new(FILE).exists() => sources.read_file(Path::new(FILE))?,
         None => {}
     }
-    // A variable that is not Unicode cannot be one of ours.
-    let variables =
-        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    // What is not Unicode becomes what no setting accepts, and is told so where it is one of ours.
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
     sources.read_environment(variables)?;
     let flags = [
         ("listen", &serve.listen),

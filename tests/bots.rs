@@ -1,5 +1,6 @@
 //! `evertick bots` against a real server: what it prints, and with which code it ends.
 
+#![allow(clippy::unwrap_used, reason = "in a test, what cannot be unwrapped has failed")]
 #![cfg(feature = "eternity")]
 
 use evertick::engine;

@@ -235,7 +235,6 @@ impl Core {
                 *body = Some(Body::from(encode.as_slice()));
             }
             let Some(body) = body.as_ref().filter(|body| !body.is_empty()) else { return };
-            recipients += 1;
             if let Some(tap) = tap {
                 tap(*tick, member.player, body);
             }
@@ -245,6 +244,7 @@ impl Core {
             if peer.session.phase() != Phase::Playing {
                 return;
             }
+            recipients += 1;
             match peer.session.outbox.push(body, how.priority, how.supersedes, limit, *now) {
                 Pushed::Queued => {}
                 Pushed::Dropped => counters.packets_dropped += 1,

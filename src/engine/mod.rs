@@ -103,8 +103,11 @@ impl Engine {
 
     /// Adds a game that is entered by WebSocket at `path`, such as `/ws`.
     pub fn add_game<G: Game>(&mut self, path: &str, game: G) -> Result<GameId, BadGame> {
-        if !path.starts_with('/') || self.paths.iter().any(|(taken, _)| taken == path) {
+        if !path.starts_with('/') || self.answers(path) {
             return Err(BadGame::Path(path.to_owned()));
+        }
+        if self.core.names.contains(&G::NAME) {
+            return Err(BadGame::Name(G::NAME));
         }
         let id = GameId(self.hosts.len() as u16);
         self.core.realms.push(realm::Realm::new(&game.grids()).map_err(BadGame::Grids)?);
@@ -115,9 +118,20 @@ impl Engine {
         Ok(id)
     }
 
-    /// Adds a static page.
-    pub fn add_page(&mut self, page: Page) {
-        self.pages.push(page);
+    /// Adds a static page. False where something else answers at its path; then nothing changes.
+    pub fn add_page(&mut self, page: Page) -> bool {
+        let free = !self.answers(page.path());
+        if free {
+            self.pages.push(page);
+        }
+        free
+    }
+
+    /// Whether something is at a path: a game, a page, or a route of the engine's own.
+    fn answers(&self, path: &str) -> bool {
+        self.paths.iter().any(|(taken, _)| taken == path)
+            || self.pages.iter().any(|page| page.path() == path)
+            || routes::OWN.contains(&path)
     }
 
     /// Has `observer` told of everything that happens.

@@ -276,6 +276,9 @@ impl Session {
         let stood = now.since(self.since);
         let silent = now.since(self.received);
         self.outbox.rest();
+        if self.duplicates.as_mut().is_some_and(|seen| seen.is_stale(settings.duplicate_window, now)) {
+            self.duplicates = None;
+        }
         let slow = self.outbox.over_soft_limit_since().is_some_and(|at| now.since(at) >= limits::SLOW_TIME);
         match self.phase {
             Phase::Http => self.due_http(stood),

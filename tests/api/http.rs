@@ -1,9 +1,9 @@
 //! Routes and statuses over HTTP.
 
-use std::io::Write;
 use crate::client::{Plain, ask, get};
 use crate::server::{PAGE, start};
 use evertick::limits;
+use std::io::Write;
 use std::net::Shutdown;
 
 #[test]

@@ -54,8 +54,8 @@
 //! | 1, codecs | [`http`] [`packet`] [`websocket`] |
 //! | 2, sessions | [`registry`] [`session`] |
 //! | 3, engine | [`engine`] |
-//! | 4, edges and games | `games` [`net`] [`sim`] [`web`] |
-//! | 5, the program's parts | [`config`] [`logging`] [`server`] |
+//! | 4, edges and games | [`client`] `games` [`net`] [`sim`] [`web`] |
+//! | 5, the program's parts | `bots` [`config`] [`logging`] [`server`] |
 //! | 6, the program | the binary |
 
 pub mod address;
@@ -74,12 +74,15 @@ pub mod session;
 
 pub mod engine;
 
+pub mod client;
 #[cfg(feature = "eternity")]
 pub mod games;
 pub mod net;
 pub mod sim;
 pub mod web;
 
+#[cfg(feature = "eternity")]
+pub mod bots;
 pub mod config;
 pub mod logging;
 pub mod server;

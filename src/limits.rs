@@ -72,8 +72,8 @@ pub const SLOW_TIME: Duration = Duration::from_secs(10);
 pub const INBOX_PLAYER: usize = 256;
 /// Packets of all players that wait for one game's tick.
 pub const INBOX_GAME: usize = 1 << 16;
-/// Earlier messages that the duplicate filter remembers of a peer.
-pub const DUPLICATES: usize = 8;
+/// Messages within the window that the duplicate filter remembers of a peer; over it the oldest is forgotten.
+pub const DUPLICATES: usize = 128;
 /// Values that may be open around one another inside a packet.
 pub const PACKET_DEPTH: usize = 64;
 /// Bytes of the text, and of the field's name, in what a peer is told about a packet that could not be read.
@@ -89,7 +89,7 @@ pub const CONTROL_BURST: u32 = 40;
 /// Bytes a second and peer, as a multiple of `max_message`.
 pub const BYTE_RATE_MESSAGES: u32 = 16;
 
-/// Addresses whose connect rate is remembered; over it the longest-quiet go first.
+/// Addresses whose connect rate is remembered; over it the quiet are forgotten, then all who have nothing open.
 pub const ADDRESSES: usize = 1 << 16;
 /// Bans held at once.
 pub const BANS: usize = 1 << 16;

@@ -1,9 +1,11 @@
 //! The command line: arguments become a configuration, the configuration a server, its end an exit code.
 
 use clap::{Args, Parser, Subcommand};
+use evertick::bots;
 use evertick::config::{Config, FILE, Sources};
 use evertick::games::eternity;
 use evertick::http::Page;
+use evertick::packet::Encoding;
 use evertick::server::{Server, Settings};
 use evertick::{config, logging, web};
 use std::io::Write;
@@ -27,7 +29,44 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the server (the default).
-    Serve(Serve),
+    Serve(Box<Serve>),
+    /// Load a server with guests who walk and chat, and print what they saw.
+    Bots(Bots),
+}
+
+/// Guests who walk and chat.
+///
+/// They come in one after the other; once all are in the world the measuring begins. At the end a table stands on
+/// standard output, with progress on standard error before it.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: all came in and stayed, and every batch came in order. 1: not so, and standard \
+    error says why. 2: there was nothing to connect to.\n\nA server with its usual limits takes 16 connections from one \
+    address, 10 new ones a second; for a load test start it with\n  evertick --max-players 6000 --max-connections 8000 \
+    --max-connections-per-ip 0 --connect-rate 0 --spawn spread"
+)]
+struct Bots {
+    /// The server
+    #[arg(long, value_name = "ws://HOST:PORT/PATH", default_value = "ws://127.0.0.1:8080/ws")]
+    url: String,
+    /// How many guests
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// How long to measure, once all are in
+    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    seconds: u32,
+    /// Steps a second that each takes; 0: all stand
+    #[arg(long, value_name = "HZ", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=50))]
+    move_rate: u32,
+    /// How packets are written
+    #[arg(long, value_name = "json|postcard", default_value = "json", value_parser = ["json", "postcard"])]
+    encoding: String,
+    /// Keep to the region of 32 x 32 units that each came in by
+    #[arg(long)]
+    stay: bool,
+    /// Print one JSON object instead of the table
+    #[arg(long)]
+    json: bool,
 }
 
 /// What the server is started with; every flag stands for the key of the same name.
@@ -73,17 +112,44 @@ struct Serve {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let serve = match cli.command {
-        Some(Command::Serve(serve)) => serve,
-        None => cli.serve,
+    let outcome = match cli.command {
+        Some(Command::Bots(bots)) => load(&bots),
+        Some(Command::Serve(serve)) => run(&serve).map(|()| ExitCode::SUCCESS),
+        None => run(&cli.serve).map(|()| ExitCode::SUCCESS),
     };
-    match run(&serve) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(message) => {
-            eprintln!("evertick: {message}");
-            ExitCode::from(2)
-        }
+    outcome.unwrap_or_else(|message| {
+        eprintln!("evertick: {message}");
+        ExitCode::from(2)
+    })
+}
+
+/// Runs the bots to their end. `Err` is the one line that says why they did not begin.
+fn load(args: &Bots) -> Result<ExitCode, String> {
+    let settings = bots::Settings {
+        url: args.url.clone(),
+        count: args.count,
+        seconds: args.seconds,
+        move_rate: args.move_rate,
+        encoding: if args.encoding == "json" { Encoding::Json } else { Encoding::Postcard },
+        stay: args.stay,
+    };
+    let report = bots::run(&settings, &mut |line| eprintln!("{line}")).map_err(|error| error.to_string())?;
+    let told = match args.json {
+        true => serde_json::to_string(&report).map_err(|error| error.to_string())? + "\n",
+        false => report.to_string(),
+    };
+    // Where nobody reads the table, the exit code still tells.
+    let _ = std::io::stdout().write_all(told.as_bytes());
+    if let Some(line) = report.bottleneck() {
+        eprintln!("evertick: {line}");
     }
+    Ok(match report.failure() {
+        None => ExitCode::SUCCESS,
+        Some(why) => {
+            eprintln!("evertick: {why}");
+            ExitCode::FAILURE
+        }
+    })
 }
 
 /// Runs the server to its end. `Err` is the one line that says why it did not start.
@@ -95,9 +161,8 @@ fn run(serve: &Serve) -> Result<(), String> {
         let _ = writeln!(std::io::stdout(), "the configuration is valid");
         return Ok(());
     }
-    let _log = logging::start(config.log_level, config.log_file.as_deref())
-        .map_err(|error| format!("log_file {}: {error}", show(config.log_file.as_deref())))?;
-    raise_descriptor_limit(config.engine.registry.max_connections);
+    let (log_level, log_file) = (config.log_level, config.log_file);
+    let connections = config.engine.registry.max_connections;
     let settings = Settings {
         listen: config.listen,
         shutdown_grace: config.shutdown_grace,
@@ -109,7 +174,12 @@ fn run(serve: &Serve) -> Result<(), String> {
     let server = web::assets()
         .iter()
         .fold(server, |server, asset| server.page(Page::new(asset.path, asset.content_type, asset.body)));
-    server.run().map_err(|error| error.to_string())
+    // The port first: where it is taken, nothing else has been touched.
+    let bound = server.bind().map_err(|error| error.to_string())?;
+    let _log = logging::start(log_level, log_file.as_deref())
+        .map_err(|error| format!("log_file {}: {error}", show(log_file.as_deref())))?;
+    raise_descriptor_limit(connections);
+    bound.serve().map_err(|error| error.to_string())
 }
 
 fn configure(serve: &Serve) -> Result<Config, config::ConfigError> {
@@ -119,9 +189,9 @@ fn configure(serve: &Serve) -> Result<Config, config::ConfigError> {
         None if Path::new(FILE).exists() => sources.read_file(Path::new(FILE))?,
         None => {}
     }
-    // A variable that is not Unicode cannot be one of ours.
-    let variables =
-        std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+    // What is not Unicode becomes what no setting accepts, and is told so where it is one of ours.
+    let text = |os: std::ffi::OsString| os.to_string_lossy().into_owned();
+    let variables = std::env::vars_os().map(|(name, value)| (text(name), text(value)));
     sources.read_environment(variables)?;
     let flags = [
         ("listen", &serve.listen),

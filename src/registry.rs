@@ -3,8 +3,7 @@
 //! It decides nothing but what follows from its own counts; what a refusal is called and how it is told stands in
 //! the engine. It knows nothing of what it holds: the value is the engine's.
 //!
-//! Invariant: an address's count is the number of live entries that were counted for it, checked in debug builds
-//! whenever one goes.
+//! Invariant: an address's count is the number of live entries that were counted for it.
 
 use crate::address::{AddressKey, Network};
 use crate::ids::ConnId;

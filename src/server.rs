@@ -6,14 +6,16 @@
 //! It adds to the loop what the engine must not know: when a tick is due, how long it took, the wall clock, and that
 //! somebody pressed Ctrl-C. It decides nothing about peers.
 
+use crate::address::Network;
 use crate::engine::{BadGame, Engine, Game, Observer, Settings as EngineSettings, TickReport};
 use crate::http::Page;
 use crate::ids::ConnId;
 use crate::net::{self, Clock, Control, EventLoop, Service};
 use crate::outgoing::{Next, Outgoing};
+use crate::registry::Ban;
 use crate::time::{Tick, TickClock, Time, WallMs};
 use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -52,6 +54,10 @@ impl Default for Settings {
 pub enum StartError {
     /// A game could not be added.
     Game(BadGame),
+    /// Something else answers at a page's path.
+    Page(&'static str),
+    /// More bans were given than are held at once.
+    TooManyBans,
     /// The address could not be taken.
     Listen(SocketAddr, io::Error),
     /// The operating system has no randomness.
@@ -62,6 +68,8 @@ impl std::fmt::Display for StartError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             StartError::Game(error) => write!(f, "a game cannot be added: {error}"),
+            StartError::Page(path) => write!(f, "a page cannot be added: something else answers at {path}"),
+            StartError::TooManyBans => f.write_str("too many bans"),
             StartError::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(f, "cannot listen on {address}: another program has that port")
             }
@@ -103,7 +111,28 @@ impl Server {
     /// Adds a static page.
     #[must_use]
     pub fn page(mut self, page: Page) -> Server {
-        self.engine.add_page(page);
+        let path = page.path();
+        if !self.engine.add_page(page) {
+            self.failed.get_or_insert(StartError::Page(path));
+        }
+        self
+    }
+
+    /// Bans an address or a network for this run, for so long or for good.
+    #[must_use]
+    pub fn ban(mut self, network: Network, seconds: Option<u64>, reason: &str) -> Server {
+        let until = seconds.map(|s| Time::START + Duration::from_secs(s));
+        let ban = Ban { network, until, reason: reason.to_owned() };
+        if self.engine.ban(ban, Time::START).is_none() {
+            self.failed.get_or_insert(StartError::TooManyBans);
+        }
+        self
+    }
+
+    /// Has `hook` called whenever a connection comes (`true`) or goes, with its address.
+    #[must_use]
+    pub fn session_hook(mut self, hook: impl FnMut(ConnId, IpAddr, bool) + Send + 'static) -> Server {
+        self.engine.set_session_hook(hook);
         self
     }
 
@@ -139,20 +168,12 @@ impl Server {
         Ok(Bound { events, node, stop })
     }
 
-    /// Binds, prints the one line that says where, and serves until SIGINT or SIGTERM: what a `main` calls. A second
-    /// signal exits at once.
+    /// [`Server::bind`] and [`Bound::serve`]: what a `main` calls.
     ///
     /// # Errors
     /// What kept the server from starting, or the loop's own failure.
     pub fn run(self) -> Result<(), Box<dyn std::error::Error>> {
-        let bound = self.bind()?;
-        bound.stop_on_signals()?;
-        let address = bound.local_addr();
-        log::info!("evertick {} listens on {address}", env!("CARGO_PKG_VERSION"));
-        // Nobody may be reading; that is no reason not to serve.
-        let _ = writeln!(io::stdout(), "evertick listening on http://{address}");
-        bound.run()?;
-        Ok(())
+        Ok(self.bind()?.serve()?)
     }
 }
 
@@ -195,6 +216,19 @@ impl Bound {
             signal_hook::flag::register(signal, self.stop.flag.clone())?;
         }
         Ok(())
+    }
+
+    /// Prints the one line that says where, and serves until SIGINT or SIGTERM. A second signal exits at once.
+    ///
+    /// # Errors
+    /// What the system says of the signals, or the loop's own failure.
+    pub fn serve(self) -> io::Result<()> {
+        self.stop_on_signals()?;
+        let address = self.local_addr();
+        log::info!("evertick {} listens on {address}", env!("CARGO_PKG_VERSION"));
+        // Nobody may be reading; that is no reason not to serve.
+        let _ = writeln!(io::stdout(), "evertick listening on http://{address}");
+        self.run()
     }
 
     /// Serves until it is stopped: everybody has been told, or the grace is over.

@@ -126,7 +126,7 @@ impl Engine {
 /// hyphens (the alphabet of characters' names, WORLD.md "Characters").
 fn guest_name(wanted: &str) -> Result<String, Refusal> {
     let name = wanted.trim_matches(' ');
-    let allowed = |c: char| c.is_alphanumeric() || matches!(c, ' ' | '\'' | '-');
+    let allowed = |c: char| is_visible(c) && c.is_alphanumeric() || matches!(c, ' ' | '\'' | '-');
     let length = name.chars().count();
     if !(1..=limits::GUEST_NAME).contains(&length) || !name.chars().all(allowed) {
         let message = format!(
@@ -138,6 +138,11 @@ fn guest_name(wanted: &str) -> Result<String, Refusal> {
     Ok(name.to_owned())
 }
 
+/// Letters by their category that are drawn as nothing: the Hangul fillers (Unicode, Default_Ignorable_Code_Point).
+fn is_visible(c: char) -> bool {
+    !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,7 +152,7 @@ mod tests {
         assert_eq!(guest_name(" Ann O'Neill-3 ").as_deref(), Ok("Ann O'Neill-3"));
         assert_eq!(guest_name("Zoë").as_deref(), Ok("Zoë"));
         assert!(guest_name(&"x".repeat(20)).is_ok());
-        for bad in ["", "   ", "a#2", "<b>", "tab\there", "new\nline", &"x".repeat(21)] {
+        for bad in ["", "   ", "a#2", "<b>", "tab\there", "new\nline", "\u{3164}", &"x".repeat(21)] {
             assert_eq!(guest_name(bad).map_err(|r| r.code), Err(Code::Invalid), "{bad:?}");
         }
     }

@@ -63,8 +63,13 @@ impl Engine {
         self.core.counters.bytes_in += input.len() as u64;
         let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
         peer.session.heard(now);
-        let mut input = input;
-        if peer.session.phase() == Phase::Http {
+        self.take_in(conn, input, out, now);
+        self.flush(conn, out, now)
+    }
+
+    /// Acts on bytes in whatever way the peer speaks: HTTP, then perhaps WebSocket.
+    fn take_in(&mut self, conn: ConnId, mut input: &mut [u8], out: &mut impl Outgoing, now: Time) {
+        if self.core.peers.get(conn).is_some_and(|peer| peer.session.phase() == Phase::Http) {
             let used = self.receive_http(conn, input, out, now);
             input = &mut input[used..];
         }
@@ -72,7 +77,6 @@ impl Engine {
         self.core.account(conn);
         self.keep_budget(now);
         self.close_doomed(now);
-        self.flush(conn, out, now)
     }
 
     /// The peer ended its direction of the stream. What it has not yet been sent, it may still read.
@@ -106,19 +110,35 @@ impl Engine {
 
     /// Writes what waits for a peer, as much as it takes.
     pub fn flush(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
+        loop {
+            let next = self.write(conn, out, now);
+            // Pipelined requests go on where the answers before them have all been taken.
+            let mut backlog = match (next, self.core.peers.get_mut(conn)) {
+                (Next::Read, Some(peer)) => peer.session.take_backlog(),
+                _ => return next,
+            };
+            if backlog.is_empty() {
+                return next;
+            }
+            self.take_in(conn, &mut backlog, out, now);
+        }
+    }
+
+    pub(super) fn write(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
         let time = self.core.wall_at(now);
         let core = &mut self.core;
         let Some(peer) = core.peers.get_mut(conn) else { return Next::Abort };
         peer.queued = false;
         let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
         let limit = core.settings.session.outbox_limit;
+        let waited = peer.session.outbox.waiting();
         let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
         let is_over = flushed.left > limit && peer.session.phase().is_websocket();
         self.core.counters.bytes_out += flushed.bytes as u64;
         self.core.counters.batches += u64::from(flushed.batches);
         self.core.account(conn);
+        self.core.counters.flushed(waited);
         if flushed.bytes > 0 {
-            self.core.counters.flushed(flushed.bytes);
             self.core.observe(|| Event::MessageSent { conn, bytes: flushed.bytes });
         }
         if flushed.caught_up {
@@ -137,6 +157,7 @@ impl Engine {
         let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
         match peer.session.phase() {
             _ if peer.abandoned => Next::Abort,
+            Phase::Playing if peer.ending => Next::Pause,
             Phase::Closing if drained => Next::Finish,
             // A peer that does not take its answers may not ask for more of them.
             Phase::Closing | Phase::Http if !drained => Next::Pause,

@@ -38,6 +38,8 @@ pub(super) struct Peer {
     pub(super) paused: bool,
     /// Whether it is to be cut without more words.
     pub(super) abandoned: bool,
+    /// Whether it ends with the next tick, and nothing of it is heard any more.
+    pub(super) ending: bool,
     /// Whether it was refused when it was accepted, and only reads why.
     pub(super) refused: bool,
     /// Why the server ended it.
@@ -58,6 +60,7 @@ impl Peer {
             queued: false,
             paused: false,
             abandoned: false,
+            ending: false,
             refused: false,
             closed: None,
             inbox: (Tick(0), 0),
@@ -76,6 +79,11 @@ impl Peer {
     /// What of its memory is counted in the budget.
     pub(super) fn accounted(&self) -> usize {
         self.accounted
+    }
+
+    /// Whether packets wait for the tick after `tick`.
+    pub(super) fn has_inputs(&self, tick: Tick) -> bool {
+        self.inbox.0 == tick && self.inbox.1 > 0
     }
 
     /// Whether as many packets wait as may.
@@ -227,7 +235,6 @@ impl Core {
                 *body = Some(Body::from(encode.as_slice()));
             }
             let Some(body) = body.as_ref().filter(|body| !body.is_empty()) else { return };
-            recipients += 1;
             if let Some(tap) = tap {
                 tap(*tick, member.player, body);
             }
@@ -237,6 +244,7 @@ impl Core {
             if peer.session.phase() != Phase::Playing {
                 return;
             }
+            recipients += 1;
             match peer.session.outbox.push(body, how.priority, how.supersedes, limit, *now) {
                 Pushed::Queued => {}
                 Pushed::Dropped => counters.packets_dropped += 1,

@@ -8,11 +8,56 @@ use super::events::Event;
 use super::game::Departure;
 use super::host::Sender;
 use crate::ids::ConnId;
-use crate::packet::Code;
+use crate::packet::{Code, ServerControl};
 use crate::session::{Phase, Step};
 use crate::time::Time;
+use crate::websocket::CloseCode;
+
+/// How a player ends that may not speak any more but is still to hear what its last packets come to.
+#[derive(Debug)]
+pub(super) enum Ending {
+    /// It said goodbye, with this `id`.
+    Quit(Option<u32>),
+    /// It broke a rule of the wire.
+    Closed { code: Code, message: &'static str, retry_after_ms: Option<u32> },
+}
 
 impl Engine {
+    /// Ends a peer by what it sent itself: at once, or where packets of it wait for the tick, when that has answered
+    /// them. The contract promises each packet with an `id` one reply.
+    pub(super) fn end(&mut self, conn: ConnId, ending: Ending, now: Time) {
+        let tick = self.core.tick;
+        match self.core.peers.get_mut(conn) {
+            Some(peer) if peer.has_inputs(tick) => {
+                peer.ending = true;
+                self.ending.push((conn, ending));
+            }
+            _ => self.end_now(conn, ending, now),
+        }
+    }
+
+    fn end_now(&mut self, conn: ConnId, ending: Ending, now: Time) {
+        match ending {
+            Ending::Closed { code, message, retry_after_ms } => {
+                self.close(conn, code, message, retry_after_ms, now);
+            }
+            Ending::Quit(id) => {
+                if id.is_some() {
+                    self.core.tell(conn, id, &ServerControl::Ok);
+                }
+                self.leave_game(conn, Departure::Quit);
+                self.core.close_frame(conn, CloseCode::NORMAL, "");
+            }
+        }
+    }
+
+    /// Ends those whose last packets have been answered.
+    pub(super) fn end_answered(&mut self, now: Time) {
+        for (conn, ending) in std::mem::take(&mut self.ending) {
+            self.end_now(conn, ending, now);
+        }
+    }
+
     /// Begins to stop: everybody is told, nobody is let in any more. A request that has begun to come is still answered.
     pub fn drain(&mut self, now: Time) {
         self.core.now = now;
@@ -109,14 +154,18 @@ impl Engine {
         while self.core.memory() > self.core.settings.memory_limit {
             let Some(conn) = self.core.largest() else { return };
             self.core.fail(format!("memory_limit is reached: closing {conn}, which holds the most"));
-            self.close(
-                conn,
-                Code::SlowConsumer,
-                "the server is out of memory for slow connections",
-                None,
-                now,
-            );
-            self.abandon(conn);
+            let Some(peer) = self.core.peers.get_mut(conn) else { return };
+            // In the middle of a frame there is nothing that can be said, and who has been told already is cut: so each
+            // peer is met twice at the most, and a goodbye is all that any of them keeps.
+            let can_be_told = peer.session.phase().is_websocket() && !peer.session.outbox.is_mid_frame();
+            if can_be_told {
+                peer.session.make_room();
+            }
+            self.close(conn, Code::SlowConsumer, "the server is out of memory for you", None, now);
+            self.core.account(conn);
+            if !can_be_told {
+                self.abandon(conn);
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 //! What one writes to put a game on the engine: two enums and [`Game`].
 //!
 //! Everything a game learns arrives as an [`Input`], and only in the tick; everything it says leaves through the
-//! [`Context`](super::Context). A game owns no socket, reads no clock and draws chance only from the context, so the
+//! [`Context`]. A game owns no socket, reads no clock and draws chance only from the context, so the
 //! log of its inputs replays its whole run.
 
 use super::context::Context;

@@ -5,6 +5,7 @@
 //! decided here and nowhere else.
 
 use super::Engine;
+use super::endings::Ending;
 use super::events::Event;
 use super::game::{Departure, Refusal};
 use super::host::{Sender, Taken};
@@ -22,7 +23,7 @@ impl Engine {
     /// Decodes and acts on what came, until the input is used up or the peer is to be closed.
     pub(super) fn receive_frames(&mut self, conn: ConnId, mut input: &mut [u8], now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
-        if !peer.session.phase().is_websocket() {
+        if !peer.session.phase().is_websocket() || peer.ending {
             return;
         }
         // Taken out, because its events lend from its memory while the session is needed to act on them.
@@ -40,7 +41,7 @@ impl Engine {
                     self.end_websocket(conn, &mut websocket, Departure::Lost, now);
                 }
             }
-            match self.core.peers.get(conn).map(|peer| peer.session.phase()) {
+            match self.core.peers.get(conn).filter(|peer| !peer.ending).map(|peer| peer.session.phase()) {
                 Some(Phase::Auth) => {}
                 // Whoever has just been let in may send larger messages from here on.
                 Some(Phase::Playing) => websocket.set_max_message(self.core.settings.session.max_message),
@@ -76,7 +77,7 @@ impl Engine {
         let rates = self.core.rates;
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         if let Err(Limited { retry_after_ms, last: true }) = peer.session.take_control(&rates, now) {
-            self.close(conn, Code::RateLimited, "too many control frames", Some(retry_after_ms), now);
+            self.close_for(conn, Code::RateLimited, "too many control frames", Some(retry_after_ms), now);
         }
     }
 
@@ -139,19 +140,9 @@ impl Engine {
                 let pong = ServerControl::Pong { time, server_time, tick: self.core.tick.0 };
                 self.core.tell(conn, id, &pong);
             }
-            ClientControl::Disconnect { .. } => self.leave(conn, id, now),
+            ClientControl::Disconnect { .. } => self.end(conn, Ending::Quit(id), now),
             _ => self.refuse_unauthenticated(conn, id, now),
         }
-    }
-
-    /// The client says goodbye: its player is gone at once, and the connection closes with 1000.
-    fn leave(&mut self, conn: ConnId, id: Option<u32>, now: Time) {
-        self.core.now = now;
-        if id.is_some() {
-            self.core.tell(conn, id, &ServerControl::Ok);
-        }
-        self.leave_game(conn, Departure::Quit);
-        self.core.close_frame(conn, CloseCode::NORMAL, "");
     }
 
     fn game_packet(&mut self, conn: ConnId, envelope: &Envelope<'_>, message: &[u8], now: Time) {
@@ -194,7 +185,7 @@ impl Engine {
         self.core.tell(conn, unreadable.id, &ServerControl::from(unreadable));
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         if malformed && peer.session.count_malformed() {
-            self.close(conn, Code::Malformed, "too many messages that are no packets", None, now);
+            self.close_for(conn, Code::Malformed, "too many messages that are no packets", None, now);
         }
     }
 
@@ -205,8 +196,20 @@ impl Engine {
         let message = "more messages than message_rate allows".to_owned();
         self.tell_error(conn, id, Code::RateLimited, message, Some(retry_after_ms));
         if last {
-            self.close(conn, Code::RateLimited, "too many messages", Some(retry_after_ms), now);
+            self.close_for(conn, Code::RateLimited, "too many messages", Some(retry_after_ms), now);
         }
+    }
+
+    /// Closes a peer for what it sent, when what it had sent before is answered.
+    fn close_for(
+        &mut self,
+        conn: ConnId,
+        code: Code,
+        message: &'static str,
+        retry_after_ms: Option<u32>,
+        now: Time,
+    ) {
+        self.end(conn, Ending::Closed { code, message, retry_after_ms }, now);
     }
 
     fn tell_error(

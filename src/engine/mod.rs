@@ -8,10 +8,10 @@
 //! 2. [`Engine::tick`] at the tick's deadline;
 //! 3. **after each of these, [`Engine::attention`] until it is `None`, and [`Engine::flush`] for each connection it
 //!    names**; `flush` also when a socket takes bytes again;
-//! 4. what the answer ([`Next`]) says about reading, finishing or aborting that connection.
+//! 4. what the answer ([`Next`](crate::outgoing::Next)) says about reading, finishing or aborting that connection.
 //!
-//! Games live in [`host`], what they can do in [`context`], what all parts share in [`core`]. Next to read:
-//! [`game`], which is all that a game needs to know.
+//! Games live in `host`, what they can do in `context`, what all parts share in `core`. Next to read: [`game`], which is
+//! all that a game needs to know.
 //!
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
@@ -61,6 +61,8 @@ pub struct Engine {
     next_guest: u32,
     /// Peers whose sockets are not read until the next tick.
     paused: Vec<ConnId>,
+    /// Peers that end when the next tick has answered their last packets.
+    ending: Vec<(ConnId, endings::Ending)>,
     origins: Origins,
     /// Refused connections that still read why.
     refusing: usize,
@@ -88,6 +90,7 @@ impl Engine {
             pages: Vec::new(),
             next_guest: PlayerId::FIRST_GUEST,
             paused: Vec::new(),
+            ending: Vec::new(),
             refusing: 0,
             draining: false,
             stopped: false,
@@ -100,8 +103,11 @@ impl Engine {
 
     /// Adds a game that is entered by WebSocket at `path`, such as `/ws`.
     pub fn add_game<G: Game>(&mut self, path: &str, game: G) -> Result<GameId, BadGame> {
-        if !path.starts_with('/') || self.paths.iter().any(|(taken, _)| taken == path) {
+        if !path.starts_with('/') || self.answers(path) {
             return Err(BadGame::Path(path.to_owned()));
+        }
+        if self.core.names.contains(&G::NAME) {
+            return Err(BadGame::Name(G::NAME));
         }
         let id = GameId(self.hosts.len() as u16);
         self.core.realms.push(realm::Realm::new(&game.grids()).map_err(BadGame::Grids)?);
@@ -112,9 +118,20 @@ impl Engine {
         Ok(id)
     }
 
-    /// Adds a static page.
-    pub fn add_page(&mut self, page: Page) {
-        self.pages.push(page);
+    /// Adds a static page. False where something else answers at its path; then nothing changes.
+    pub fn add_page(&mut self, page: Page) -> bool {
+        let free = !self.answers(page.path());
+        if free {
+            self.pages.push(page);
+        }
+        free
+    }
+
+    /// Whether something is at a path: a game, a page, or a route of the engine's own.
+    fn answers(&self, path: &str) -> bool {
+        self.paths.iter().any(|(taken, _)| taken == path)
+            || self.pages.iter().any(|page| page.path() == path)
+            || routes::OWN.contains(&path)
     }
 
     /// Has `observer` told of everything that happens.
@@ -199,6 +216,7 @@ impl Engine {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
         self.core.inbox_bytes = 0;
+        self.end_answered(now);
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);

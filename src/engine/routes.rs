@@ -1,8 +1,8 @@
 //! What is answered over HTTP: the engine's own routes, the pages, and the way into a WebSocket.
 //!
-//! Before anything else a request passes the checks of the contract, in its order: banned, and on the way into a
-//! WebSocket draining, then banned, connecting too fast, too many from the address, too many connections. All that is known before the
-//! upgrade is an HTTP answer.
+//! Whoever is banned is refused whatever it asks for. On the way into a WebSocket the checks come in the contract's
+//! order: draining, banned, connecting too fast, too many from the address, too many connections. All that is known
+//! before the upgrade is an HTTP answer.
 
 use super::Engine;
 use super::auth::PROTOCOL_VERSION;
@@ -13,13 +13,16 @@ use crate::address::AddressKey;
 use crate::http::{self, CONTINUE, Exchange, Method, Request, Response, cors, forwarded};
 use crate::ids::{ConnId, GameId};
 use crate::limits;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Next, Outgoing};
 use crate::packet::{Code, Encoding, ServerControl, Versions};
 use crate::registry::Refused;
 use crate::session::{Phase, Step};
 use crate::time::Time;
 use crate::websocket::handshake::{HandshakeError, Offer, is_upgrade};
 use std::net::IpAddr;
+
+/// Where the engine itself answers.
+pub(super) const OWN: [&str; 3] = ["/api/status", "/healthz", "/metrics"];
 
 /// The methods of what can only be read.
 const READ_ONLY: [Method; 2] = [Method::Get, Method::Head];
@@ -48,12 +51,12 @@ impl Engine {
                 }
                 http::Event::Request(request) => self.request(conn, &request, now),
             }
-            // Pipelined answers go out as they are made; a peer that does not take them gets no more.
-            if self.waiting(conn) > limits::CONTROL_BYTES / 2 {
-                self.flush(conn, out, now);
-                if self.waiting(conn) > limits::CONTROL_BYTES {
-                    self.finish_http(conn, now);
+            // Pipelined answers go out as they are made; a peer that does not take them gets no more until it does.
+            if self.waiting(conn) > limits::CONTROL_BYTES / 2 && self.write(conn, out, now) == Next::Pause {
+                if let Some(peer) = self.core.peers.get_mut(conn) {
+                    peer.session.put_back(rest);
                 }
+                return input.len();
             }
         }
         match self.core.peers.get(conn).map(|peer| peer.session.phase()) {
@@ -128,7 +131,7 @@ impl Engine {
             return self.origins.preflight(request, &READ_ONLY);
         }
         let response = match request.path.as_str() {
-            "/api/status" | "/healthz" | "/metrics" if !READ_ONLY.contains(&request.method) => {
+            path if OWN.contains(&path) && !READ_ONLY.contains(&request.method) => {
                 Response::method_not_allowed(&READ_ONLY)
             }
             "/api/status" => self.status(now),
@@ -228,7 +231,8 @@ fn read_offer(request: &Request) -> Result<Offer<'_>, Response> {
     if request.method == Method::Get && !is_upgrade(request.headers()) {
         return Err(handshake_response(426, "this is a WebSocket endpoint; ask for an upgrade")
             .header("Upgrade", "websocket")
-            .header("Connection", "Upgrade"));
+            .header("Connection", "Upgrade")
+            .header("Sec-WebSocket-Version", "13"));
     }
     Offer::read(request.method.name(), request.version_1_1, request.headers()).map_err(
         |error: HandshakeError| {

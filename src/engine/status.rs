@@ -19,6 +19,7 @@ struct Status {
     tick: TickStatus,
     memory: MemoryStatus,
     traffic: Traffic,
+    storage: Storage,
 }
 
 #[derive(Serialize)]
@@ -44,6 +45,13 @@ struct Traffic {
     packets_out: u64,
     bytes_in: u64,
     bytes_out: u64,
+}
+
+/// Nothing is stored yet, so nothing ever waits to be.
+#[derive(Default, Serialize)]
+struct Storage {
+    queue: u32,
+    commit_p99_us: u32,
 }
 
 impl Engine {
@@ -73,6 +81,7 @@ impl Engine {
                 bytes_in: counters.bytes_in,
                 bytes_out: counters.bytes_out,
             },
+            storage: Storage::default(),
         })
     }
 

@@ -26,7 +26,7 @@ mod strict;
 pub mod variant;
 
 pub use batch::{BatchHead, Body, end, separator};
-pub use client::{Batch, Packet, ServerPacket, encode_client, read_batch};
+pub use client::{Batch, Packet, Packets, ServerPacket, encode_client, read_batch};
 pub use code::Code;
 pub use control::{
     AuthRequest, AuthResponse, Character, ClientControl, Credentials, Resume, ServerControl, Versions,

@@ -138,6 +138,8 @@ struct Http {
     connection: http::Connection,
     /// Requests answered.
     answered: u32,
+    /// Pipelined requests that wait until the answers before them have been taken.
+    backlog: Vec<u8>,
 }
 
 impl Session {
@@ -194,6 +196,19 @@ impl Session {
         self.http.as_ref().map_or(0, |http| http.connection.buffered())
     }
 
+    /// Keeps requests for later: their answers would only wait. At most what one read brought.
+    pub fn put_back(&mut self, requests: &[u8]) {
+        if let Some(http) = &mut self.http {
+            debug_assert!(http.backlog.is_empty(), "nothing is read while requests wait");
+            http.backlog = requests.to_vec();
+        }
+    }
+
+    /// Takes the requests that were kept.
+    pub fn take_backlog(&mut self) -> Vec<u8> {
+        self.http.as_mut().map_or(Vec::new(), |http| std::mem::take(&mut http.backlog))
+    }
+
     /// What the HTTP side waits for has changed: the deadline of that runs from here.
     pub fn request_moved_on(&mut self, now: Time) {
         self.since = now;
@@ -234,6 +249,14 @@ impl Session {
         self.duplicates.get_or_insert_default().is_repeated(message, window, now)
     }
 
+    /// Lets go of what waits and is not on the wire yet, and of what is incomplete: what is left is room for a goodbye.
+    pub fn make_room(&mut self) {
+        self.outbox.drop_unsealed();
+        *self.outbox.control() = Vec::new();
+        self.websocket = Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH);
+        self.duplicates = None;
+    }
+
     /// Lets go of everything that waits or is incomplete: for a peer that is cut.
     pub fn let_go(&mut self) {
         self.outbox = Outbox::default();
@@ -243,7 +266,8 @@ impl Session {
 
     /// Bytes of memory that the peer can make grow.
     pub fn memory(&self) -> usize {
-        self.outbox.memory() + self.websocket.buffered() + self.http_buffered()
+        let backlog = self.http.as_ref().map_or(0, |http| http.backlog.capacity());
+        self.outbox.memory() + self.websocket.buffered() + self.http_buffered() + backlog
     }
 
     /// The first thing that is due at `now`. A heartbeat is taken as sent by being asked for. Memory that the peer has not
@@ -252,6 +276,9 @@ impl Session {
         let stood = now.since(self.since);
         let silent = now.since(self.received);
         self.outbox.rest();
+        if self.duplicates.as_mut().is_some_and(|seen| seen.is_stale(settings.duplicate_window, now)) {
+            self.duplicates = None;
+        }
         let slow = self.outbox.over_soft_limit_since().is_some_and(|at| now.since(at) >= limits::SLOW_TIME);
         match self.phase {
             Phase::Http => self.due_http(stood),
@@ -275,7 +302,7 @@ impl Session {
             return (stood >= limits::HTTP_IDLE_TIME).then_some(Due::HttpIdle);
         }
         // A peer that never said anything owes its head from the moment it was accepted.
-        let Http { connection, answered } = self.http.as_deref()?;
+        let Http { connection, answered, .. } = self.http.as_deref()?;
         let (limit, due) = match connection.phase() {
             http::Phase::Idle if *answered > 0 => (limits::HTTP_IDLE_TIME, Due::HttpIdle),
             http::Phase::Idle | http::Phase::Head => (limits::HTTP_HEAD_TIME, Due::HeadTimeout),

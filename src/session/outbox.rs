@@ -142,6 +142,11 @@ impl Outbox {
         self.seq
     }
 
+    /// Whether the socket took part of a frame: nothing but its rest may follow.
+    pub fn is_mid_frame(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.control.is_empty() && self.unsent.is_empty() && self.close.is_empty()

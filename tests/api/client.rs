@@ -68,6 +68,11 @@ impl Plain {
     }
 
     /// Writes; a server that has answered and closed meanwhile is none of this call's business.
+    /// Another hand on the same socket, to write with while this one reads.
+    pub(crate) fn writer(&self) -> TcpStream {
+        self.stream.try_clone().unwrap()
+    }
+
     pub(crate) fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Plain {
         let _ = self.stream.write_all(bytes.as_ref());
         self

@@ -234,3 +234,27 @@ fn a_request_cut_anywhere_disturbs_nobody() {
     }
     assert_eq!(get(server.addr, "/healthz").status, 200);
 }
+
+/// A reader that is slower than its own requests lost what stood behind the first quarter megabyte of answers.
+#[test]
+fn pipelined_requests_wait_for_a_reader_that_is_slow() {
+    const REQUESTS: usize = 20_000;
+    let server = start(|_| {});
+    let mut plain = Plain::open(server.addr);
+    let one = "GET /healthz HTTP/1.1\r\nHost: yard\r\n\r\n";
+    let mut writer = plain.writer();
+    let sender = std::thread::spawn(move || {
+        for _ in 0..REQUESTS / 100 {
+            writer.write_all(one.repeat(100).as_bytes()).unwrap();
+        }
+    });
+    // Nothing is read until the server has stopped reading: then its answers fill what the kernel holds.
+    let mut counted = 0;
+    while get(server.addr, "/healthz").status == 200 && counted < 20 {
+        counted += 1;
+    }
+    for n in 0..REQUESTS {
+        assert_eq!(plain.answer().status, 200, "answer {n}");
+    }
+    sender.join().unwrap();
+}

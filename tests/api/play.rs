@@ -118,6 +118,35 @@ fn ten_messages_in_a_row_too_many_close() {
     assert_eq!(errors, 10);
 }
 
+/// Packets that were taken and packets that end the connection came in one read: the first were never answered.
+#[test]
+fn what_was_taken_is_answered_before_the_end() {
+    let server = start(|s| {
+        s.engine.session.message_rate = 1;
+        s.engine.session.message_burst = 3;
+    });
+    let ask = |id: u32| format!(r#"{{"type":"ask","id":{id},"data":{{"number":{id}}}}}"#);
+    let replies = |ending: &super::client::Ending| {
+        let mut ids: Vec<u64> = ending.packets.iter().filter_map(|packet| packet["re"].as_u64()).collect();
+        ids.sort_unstable();
+        ids
+    };
+    let mut player = Player::join(server.addr, "Ann");
+    for id in 100..130 {
+        player.say(ask(id));
+    }
+    let ending = player.ending();
+    assert_eq!(ending.reason(), (Some(4008), "rate_limited"));
+    assert_eq!(replies(&ending), (100..112).collect::<Vec<u64>>(), "two were taken, ten refused");
+
+    let mut player = Player::join(server.addr, "Ben");
+    player.say(ask(7));
+    player.say(r#"{"type":"disconnect","id":8}"#);
+    let ending = player.ending();
+    assert_eq!(ending.reason().0, Some(1000));
+    assert_eq!(replies(&ending), [7, 8]);
+}
+
 #[test]
 fn what_a_game_s_rule_limits_does_not_count() {
     let server = start(|_| {});

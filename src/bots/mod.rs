@@ -1,0 +1,82 @@
+//! Load: guests who walk and talk, thousands on one thread, and a table of what they saw.
+//!
+//! [`run`] opens the bots in a bounded rhythm, measures from when the last of them is in the world, and ends by itself.
+//! Each bot is a whole client ([`client`](crate::client)): every batch's head is read and its number held against the
+//! last one's, pings are answered. What is inside a batch is decoded only where it is needed: on joining, while an
+//! answer is awaited, and in one batch of [`SAMPLED`], from which the packets are reckoned. So one core of bots can
+//! load one core of server; where it cannot, the report says that the bots were the bottleneck.
+//!
+//! Bots are honest: they keep to their location (or to the region they came in by), walk slower than they may, and
+//! stand still while the server is silent, for a server that is behind cannot have seen where they went.
+//!
+//! In the order of a run: `target` reads the URL, `crowd` is the loop, `bot` one guest in it, `walk` where that goes,
+//! `rhythm` when something is due, `tally` what is counted, `status` what the server says of itself, `report` the end.
+
+mod bot;
+mod crowd;
+mod report;
+mod rhythm;
+mod status;
+mod tally;
+mod target;
+mod walk;
+
+pub use report::{Latency, Report};
+pub use status::ServerStatus;
+
+use crate::packet::Encoding;
+use std::{fmt, io};
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The server: `ws://HOST:PORT/PATH`.
+    pub url: String,
+    /// How many bots.
+    pub count: u32,
+    /// Seconds to measure, after all have come in.
+    pub seconds: u32,
+    /// `position_update`s a second and bot; 0: they stand.
+    pub move_rate: u32,
+    /// How packets are written.
+    pub encoding: Encoding,
+    /// Whether bots keep to the region they came in by.
+    pub stay: bool,
+}
+
+/// Batches of which one is decoded to count its packets. A prime, so that it keeps step with nothing.
+pub const SAMPLED: u64 = 61;
+
+/// Why a run could not begin.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL is none that bots can go to.
+    Url(String),
+    /// Nobody answers there.
+    Connect(String, io::Error),
+    /// Our own system: too few open files, no randomness, a failing poll.
+    System(String),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Url(why) => f.write_str(why),
+            Error::Connect(url, error) => write!(f, "cannot connect to {url}: {error}"),
+            Error::System(why) => f.write_str(why),
+        }
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// Runs the bots to their end; `progress` is told a line a second.
+///
+/// # Errors
+/// The run could not begin. What goes wrong later is in the report.
+pub fn run(settings: &Settings, progress: &mut dyn FnMut(&str)) -> Result<Report, Error> {
+    let target = target::Target::resolve(&settings.url)?;
+    let crowd = crowd::Crowd::new(settings, target)?;
+    crowd.run(progress)
+}

@@ -62,9 +62,11 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         Ok(())
     }
 
-    /// A client has heard these. All of them were told it, in this order, and only what may be spared is missing.
-    pub(super) fn heard(&mut self, player: PlayerId, packets: &[Packet<G::Out>]) -> Result<(), String> {
+    /// A client has heard these. All of them were told it, in this order, and only what may be spared is missing: how
+    /// many that are.
+    pub(super) fn heard(&mut self, player: PlayerId, packets: &[Packet<G::Out>]) -> Result<u64, String> {
         self.listen()?;
+        let mut spared = 0;
         let due = self.due.entry(player).or_default();
         for packet in packets {
             let ServerPacket::Game(heard) = &packet.packet else { continue };
@@ -78,9 +80,10 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
                 if G::priority(&told) != Priority::Low {
                     return Err(format!("{player} did not hear {told:?} before {heard:?}"));
                 }
+                spared += 1;
             }
         }
-        Ok(())
+        Ok(spared)
     }
 
     /// Feeds the log to a fresh engine with the same game, and compares what it tells.

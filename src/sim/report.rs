@@ -16,6 +16,8 @@ pub struct Report {
     pub players: u64,
     /// Packets that clients read.
     pub packets: u64,
+    /// Packets of low priority that clients were spared, as far as they heard later ones.
+    pub spared: u64,
     /// The most bytes that the budget held.
     pub most_memory: usize,
     /// How often the server ended a session, by its reason.

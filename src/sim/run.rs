@@ -196,6 +196,7 @@ impl<S: Scenario> Sim<S> {
             down: Pipe::new(carriage),
             alive: true,
             silent: false,
+            silent_since: now,
             has_read_all: false,
         };
         self.report.connections += 1;

@@ -6,8 +6,13 @@ use super::run::Sim;
 use super::scenario::{Carriage, Conduct, Fate, Scenario};
 use super::shell::Line;
 use crate::ids::ConnId;
+use crate::limits::LINGER_TIME;
 use crate::packet::Code;
 use crate::time::Time;
+use std::time::Duration;
+
+/// How late a deadline may be seen: late ticks, a slow tick rate, bytes that were still on their way.
+const SWEEP: Duration = Duration::from_millis(3500);
 
 /// One client and its way to the server.
 pub(super) struct Link<S: Scenario> {
@@ -23,6 +28,8 @@ pub(super) struct Link<S: Scenario> {
     pub(super) alive: bool,
     /// Whether it neither reads nor writes any more.
     pub(super) silent: bool,
+    /// Since when.
+    pub(super) silent_since: Time,
     /// Whether it has read the end of the server's stream.
     pub(super) has_read_all: bool,
 }
@@ -56,6 +63,7 @@ impl<S: Scenario> Sim<S> {
     }
 
     fn turn(&mut self, at: usize) -> Result<(), String> {
+        self.check_silence(at)?;
         self.client_reads(at)?;
         self.client_acts(at);
         self.server_reads(at);
@@ -81,7 +89,7 @@ impl<S: Scenario> Sim<S> {
             let packets = link.client.receive(&input)?;
             self.report.packets += packets.len() as u64;
             if let Some(player) = link.client.reader.player() {
-                self.checks.heard(player, &packets)?;
+                self.report.spared += self.checks.heard(player, &packets)?;
             }
         }
         match arrival {
@@ -91,6 +99,18 @@ impl<S: Scenario> Sim<S> {
             Arrival::Reset => (link.has_read_all, link.alive) = (true, false),
         }
         self.check_close(at)
+    }
+
+    /// Whoever was in and says nothing any more is closed after the timeout, and soon gone.
+    fn check_silence(&self, at: usize) -> Result<(), String> {
+        let link = &self.links[at];
+        let was_in =
+            link.silent && link.carriage == Carriage::Prompt && link.client.reader.player().is_some();
+        let limit = self.plan.engine.session.timeout + LINGER_TIME + SWEEP;
+        if was_in && self.shell.now() > link.silent_since + limit && !self.shell.is_closed(link.conn) {
+            return Err(format!("it is still there after {} ms of silence", limit.as_millis()));
+        }
+        Ok(())
     }
 
     /// Who has done nothing wrong and reads what it is sent is not sent away.
@@ -145,7 +165,7 @@ impl<S: Scenario> Sim<S> {
                 link.up.reset(now, &mut self.chance);
                 link.alive = false;
             }
-            Fate::FallsSilent => link.silent = true,
+            Fate::FallsSilent => (link.silent, link.silent_since) = (true, now),
         }
         let name = link.name;
         self.trace(|| format!("client {name}: {fate:?}"));

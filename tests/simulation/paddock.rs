@@ -8,6 +8,7 @@ use evertick::random::Random;
 use evertick::sim::{Conduct, Scenario, Script, World};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 const GRIDS: [Grid; 2] = [Grid { columns: 4, rows: 3 }, Grid { columns: 1, rows: 2 }];
@@ -42,6 +43,9 @@ struct Walker {
     hides: bool,
     steps: u32,
 }
+
+/// How often anybody had been behind and was told everything afresh, in all runs.
+pub(crate) static CAUGHT_UP: AtomicU64 = AtomicU64::new(0);
 
 type Places = Arc<Mutex<BTreeMap<PlayerId, Option<RegionId>>>>;
 
@@ -98,6 +102,7 @@ impl Game for Rules {
             Input::CaughtUp { player } => {
                 assert!(self.walkers.contains_key(&player), "whoever catches up is there");
                 self.behind.insert(player);
+                CAUGHT_UP.fetch_add(1, Ordering::Relaxed);
             }
             Input::Packet { player, packet } => return self.packet(ctx, player, packet),
             _ => {}

@@ -106,9 +106,6 @@ impl Engine {
         if !path.starts_with('/') || self.answers(path) {
             return Err(BadGame::Path(path.to_owned()));
         }
-        if self.core.names.contains(&G::NAME) {
-            return Err(BadGame::Name(G::NAME));
-        }
         let id = GameId(self.hosts.len() as u16);
         self.core.realms.push(realm::Realm::new(&game.grids()).map_err(BadGame::Grids)?);
         self.core.names.push(G::NAME);

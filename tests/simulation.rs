@@ -20,7 +20,7 @@ use evertick::time::TickRate;
 use std::time::Duration;
 
 /// Seeds of each game that are swept where nobody says otherwise.
-const SEEDS: u64 = 60;
+const SEEDS: u64 = 150;
 
 #[test]
 fn a_game_of_regions_and_chat_under_every_fault() {

@@ -10,6 +10,7 @@ use evertick::websocket::{OpCode, encode_masked};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
 
 /// Takes everything, and counts it.
 #[derive(Default)]
@@ -46,6 +47,9 @@ impl Crowd {
         settings.registry.max_connections = count;
         settings.registry.max_per_address = 0;
         settings.registry.connect_rate = 0;
+        // Those who only listen are not asked whether they are there, and not sent away.
+        settings.session.heartbeat_interval = Duration::from_secs(1 << 30);
+        settings.session.timeout = Duration::from_secs(1 << 30);
         let ticks = TickClock::new(settings.tick_rate, Time::START);
         let mut engine = Engine::new(settings, 1, [7; 32]);
         engine.add_game(PATH, game).expect("its grids can be laid out");

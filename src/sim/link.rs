@@ -137,3 +137,34 @@ impl Pipe {
         self.arrived.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_in_order_or_not_at_all() {
+        for seed in 0..50 {
+            let mut chance = Random::new(seed);
+            let mut pipe = Pipe::new(Carriage::Stalling);
+            let sent: Vec<u8> = (0..=255).cycle().take(4000).collect();
+            for piece in sent.chunks(100) {
+                pipe.send(piece.to_vec(), Carriage::Stalling, Time::START, &mut chance);
+            }
+            let resets = chance.chance(0.5);
+            match resets {
+                true => pipe.reset(Time::START, &mut chance),
+                false => pipe.end(Carriage::Stalling, Time::START, &mut chance),
+            }
+            assert_eq!(pipe.room(), 0, "nothing more is taken");
+            let (mut read, mut found) = (Vec::new(), Arrival::Open);
+            for ms in (0..2_000_000).step_by(1000) {
+                found = pipe.arrive(Time::from_millis(ms));
+                read.extend(pipe.take(1 + chance.below(300) as usize));
+            }
+            assert!(sent.starts_with(&read));
+            assert_eq!(found, if resets { Arrival::Reset } else { Arrival::End });
+            assert!(resets || read.len() == sent.len());
+        }
+    }
+}

@@ -14,12 +14,15 @@ mod client;
 mod hostile;
 mod link;
 mod reader;
+mod report;
 mod run;
 mod scenario;
 mod shell;
+mod turn;
 mod visitor;
 
 pub use reader::{Heard, PATH, Reader, opening};
-pub use run::{Failure, Report, Sim};
+pub use report::{Failure, Report};
+pub use run::Sim;
 pub use scenario::{Carriage, Conduct, Fate, Faults, Plan, Scenario, Script, Told, World};
 pub use shell::{Line, Shell};

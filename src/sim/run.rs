@@ -7,17 +7,18 @@
 
 use super::checks::Checks;
 use super::client::Client;
-use super::link::{Arrival, Pipe};
+use super::link::Pipe;
 use super::reader::PATH;
+use super::report::{Failure, Report};
 use super::scenario::{Carriage, Conduct, Fate, Plan, Scenario, choose};
-use super::shell::{Line, Shell};
+use super::shell::Shell;
+use super::turn::Link;
 use crate::engine::{Engine, Event};
-use crate::ids::{ConnId, GameId};
+use crate::ids::GameId;
 use crate::packet::Code;
 use crate::random::Random;
 use crate::time::{Tick, Time, WallMs};
 use std::collections::BTreeMap;
-use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -38,77 +39,19 @@ type Closes = Arc<Mutex<BTreeMap<Code, u64>>>;
 
 /// A run of a scenario.
 pub struct Sim<S: Scenario> {
-    plan: Plan,
-    scenario: S,
-    shell: Shell,
-    game: GameId,
-    chance: Random,
-    links: Vec<Link<S>>,
-    checks: Checks<S::Game>,
+    pub(super) plan: Plan,
+    pub(super) scenario: S,
+    pub(super) shell: Shell,
+    pub(super) game: GameId,
+    pub(super) chance: Random,
+    pub(super) links: Vec<Link<S>>,
+    pub(super) checks: Checks<S::Game>,
     /// Clients that came so far.
-    came: usize,
-    comes_at: Time,
-    closes: Closes,
-    report: Report,
+    pub(super) came: usize,
+    pub(super) comes_at: Time,
+    pub(super) closes: Closes,
+    pub(super) report: Report,
 }
-
-/// One client and its way to the server.
-struct Link<S: Scenario> {
-    name: usize,
-    client: Client<S::Game, S::Script>,
-    conn: ConnId,
-    carriage: Carriage,
-    fate: Fate,
-    fate_at: Time,
-    up: Pipe,
-    down: Pipe,
-    /// Whether the client is still there.
-    alive: bool,
-    /// Whether it neither reads nor writes any more.
-    silent: bool,
-    /// Whether it has read the end of the server's stream.
-    has_read_all: bool,
-}
-
-/// What happened in a run that went well.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Report {
-    /// Ticks.
-    pub ticks: u64,
-    /// Connections that were accepted.
-    pub connections: u64,
-    /// Clients that were let in.
-    pub players: u64,
-    /// Packets that clients read.
-    pub packets: u64,
-    /// The most bytes that the budget held.
-    pub most_memory: usize,
-    /// How often the server ended a session, by its reason.
-    pub closes: BTreeMap<Code, u64>,
-    /// Packets to players, and inputs of games, that the replay gave again.
-    pub replayed: usize,
-    /// A hash over all that clients read, in order: the same seed gives the same.
-    pub digest: u64,
-}
-
-/// What went wrong in a run.
-#[derive(Clone, Debug)]
-pub struct Failure {
-    /// The run.
-    pub seed: u64,
-    /// When.
-    pub at: Time,
-    /// What.
-    pub what: String,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {}, at {} ms: {}", self.seed, self.at.as_millis(), self.what)
-    }
-}
-
-impl std::error::Error for Failure {}
 
 impl<S: Scenario> Sim<S> {
     /// A run that has not begun.
@@ -263,171 +206,6 @@ impl<S: Scenario> Sim<S> {
         self.links.push(link);
     }
 
-    /// Everybody has a turn, beginning somewhere.
-    fn links(&mut self) -> Result<(), String> {
-        let count = self.links.len();
-        let start = self.chance.below(count as u64) as usize;
-        for i in 0..count {
-            let at = (start + i) % count;
-            self.turn(at).map_err(|what| format!("client {}: {what}", self.links[at].name))?;
-        }
-        for at in (0..self.links.len()).rev() {
-            let link = &self.links[at];
-            if self.shell.is_closed(link.conn) && (!link.alive || link.silent || link.has_read_all) {
-                let link = self.links.remove(at);
-                self.say_farewell(&link);
-            }
-        }
-        Ok(())
-    }
-
-    /// A client is gone for good.
-    fn say_farewell(&mut self, link: &Link<S>) {
-        self.shell.forget(link.conn);
-        let reader = &link.client.reader;
-        self.report.players += u64::from(reader.player().is_some());
-        let end = (reader.player(), reader.seq(), reader.refused(), reader.goodbye(), reader.close_code());
-        self.trace(|| format!("client {} is gone: player, seq, status, goodbye, close: {end:?}", link.name));
-    }
-
-    fn turn(&mut self, at: usize) -> Result<(), String> {
-        self.client_reads(at)?;
-        self.client_acts(at);
-        self.server_reads(at);
-        self.server_writes(at);
-        self.shell.attend(usize::MAX);
-        Ok(())
-    }
-
-    fn client_reads(&mut self, at: usize) -> Result<(), String> {
-        let link = &mut self.links[at];
-        if !link.alive || link.silent {
-            return Ok(());
-        }
-        let arrival = link.down.arrive(self.shell.now());
-        let most = match link.carriage {
-            Carriage::Slow => self.chance.below(60) as usize,
-            Carriage::Prompt | Carriage::Stalling => usize::MAX,
-        };
-        let input = link.down.take(most);
-        let done = link.down.waiting() == 0;
-        if !input.is_empty() {
-            self.report.digest = hash(self.report.digest, &input);
-            let packets = link.client.receive(&input)?;
-            self.report.packets += packets.len() as u64;
-            if let Some(player) = link.client.reader.player() {
-                self.checks.heard(player, &packets)?;
-            }
-        }
-        match arrival {
-            Arrival::Open => {}
-            Arrival::End if done => link.has_read_all = true,
-            Arrival::End => {}
-            Arrival::Reset => (link.has_read_all, link.alive) = (true, false),
-        }
-        self.check_close(at)
-    }
-
-    /// Who has done nothing wrong and reads what it is sent is not sent away.
-    fn check_close(&mut self, at: usize) -> Result<(), String> {
-        let link = &self.links[at];
-        let well_behaved = link.client.conduct == Conduct::Honest && link.carriage == Carriage::Prompt;
-        let Some(code) = link.client.reader.goodbye().filter(|_| well_behaved && !link.silent) else {
-            return Ok(());
-        };
-        let scarce =
-            self.plan.engine.memory_limit < 16 << 20 || self.plan.engine.max_players < self.plan.clients;
-        match code {
-            // The server stops; the game has its reasons.
-            Code::Shutdown | Code::Cheating | Code::Kicked => Ok(()),
-            Code::WorldFull | Code::SlowConsumer if scarce => Ok(()),
-            _ => Err(format!("it did nothing wrong and was sent away: {code}")),
-        }
-    }
-
-    fn client_acts(&mut self, at: usize) {
-        let now = self.shell.now();
-        let link = &mut self.links[at];
-        if link.alive && !link.silent && now >= link.fate_at {
-            self.strike(at);
-        }
-        let Link { client, up, carriage, alive, silent, has_read_all, .. } = &mut self.links[at];
-        if !*alive || *silent {
-            return;
-        }
-        client.act(now);
-        let bytes = client.write(up.room());
-        up.send(bytes, *carriage, now, &mut self.chance);
-        if *has_read_all && client.has_written() {
-            up.end(*carriage, now, &mut self.chance);
-        }
-    }
-
-    /// A client's fate comes to it.
-    fn strike(&mut self, at: usize) {
-        let now = self.shell.now();
-        let link = &mut self.links[at];
-        let fate = std::mem::replace(&mut link.fate, Fate::Stays);
-        match fate {
-            Fate::Stays => return,
-            Fate::Quits => link.client.quit(),
-            Fate::Closes => {
-                let code = [None, Some(1000), Some(1001), Some(4999)][self.chance.below(4) as usize];
-                link.client.close(code);
-            }
-            Fate::HalfCloses => link.up.end(link.carriage, now, &mut self.chance),
-            Fate::Resets => {
-                link.up.reset(now, &mut self.chance);
-                link.alive = false;
-            }
-            Fate::FallsSilent => link.silent = true,
-        }
-        let name = link.name;
-        self.trace(|| format!("client {name}: {fate:?}"));
-    }
-
-    fn server_reads(&mut self, at: usize) {
-        let link = &mut self.links[at];
-        let arrival = link.up.arrive(self.shell.now());
-        if arrival == Arrival::Reset {
-            return self.shell.reset(link.conn);
-        }
-        while link.up.waiting() > 0 && self.shell.reads(link.conn) {
-            let most = match self.chance.below(3) {
-                0 => 1 + self.chance.below(64) as usize,
-                _ => usize::MAX,
-            };
-            let mut input = link.up.take(most);
-            self.shell.receive(link.conn, &mut input);
-            // Whoever has had a part of what it sent may have to wait for its next turn.
-            if self.chance.chance(0.2) {
-                return;
-            }
-        }
-        if link.up.waiting() == 0 && arrival == Arrival::End && self.shell.reads(link.conn) {
-            self.shell.end_of_stream(link.conn);
-        }
-    }
-
-    fn server_writes(&mut self, at: usize) {
-        let now = self.shell.now();
-        let link = &mut self.links[at];
-        // What was sent before it got room may bring more.
-        while link.down.room() > 0 && self.shell.unsent(link.conn) > 0 {
-            let most = 1 + self.chance.below(link.down.room() as u64) as usize;
-            let bytes = self.shell.take(link.conn, most);
-            link.down.send(bytes, link.carriage, now, &mut self.chance);
-        }
-        match self.shell.line(link.conn) {
-            Line::Open => {}
-            Line::Finished if self.shell.unsent(link.conn) == 0 => {
-                link.down.end(link.carriage, now, &mut self.chance);
-            }
-            Line::Finished => {}
-            Line::Cut => link.down.end_by_reset(now, &mut self.chance),
-        }
-    }
-
     // ------------------------------------------------------------------------------------------------------- the end
 
     /// Everybody who is well and had the time has got an answer to everything.
@@ -496,7 +274,7 @@ impl<S: Scenario> Sim<S> {
         Ok(())
     }
 
-    fn trace(&self, line: impl FnOnce() -> String) {
+    pub(super) fn trace(&self, line: impl FnOnce() -> String) {
         if let Some(trace) = self.plan.trace {
             trace(&format!("{:>6} ms  {}", self.shell.now().as_millis(), line()));
         }
@@ -520,11 +298,4 @@ fn engine<S: Scenario>(plan: &Plan, scenario: &mut S) -> (Engine, GameId) {
     let mut engine = Engine::new(plan.engine.clone(), plan.seed, SECRETS);
     let game = engine.add_game(PATH, scenario.game()).expect("the scenario's grids can be laid out");
     (engine, game)
-}
-
-/// FNV-1a.
-fn hash(seed: u64, bytes: &[u8]) -> u64 {
-    bytes.iter().fold(seed ^ 0xcbf2_9ce4_8422_2325, |hash, byte| {
-        (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    })
 }

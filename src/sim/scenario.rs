@@ -180,3 +180,20 @@ pub(super) fn choose<T: Copy>(among: &[(T, u32)], chance: &mut Random) -> Option
         })
         .map(|(one, _)| *one)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_weigh() {
+        let mut chance = Random::new(1);
+        let mut counts = [0; 3];
+        for _ in 0..4000 {
+            counts[choose(&[(0, 1), (1, 0), (2, 3)], &mut chance).unwrap()] += 1;
+        }
+        assert_eq!(counts[1], 0);
+        assert!((900..1100).contains(&counts[0]), "{counts:?}");
+        assert_eq!(choose::<u8>(&[], &mut chance), None);
+    }
+}

@@ -46,6 +46,27 @@ fn messages_that_wait_for_the_tick_count_towards_the_budget() {
 }
 
 #[test]
+fn whoever_says_nothing_is_written_to_though_others_talk() {
+    // Whoever is heard is written to at once, out of turn. Its place in the line stayed, and with the next tick it got
+    // another: under load the line grew without end, and those who only listened were never reached.
+    let mut square = Square::new(|_| {});
+    let talkers: Vec<ConnId> = (0..20).map(|_| square.join()).collect();
+    let listener = square.join();
+    for _ in 0..100 {
+        for &talker in &talkers {
+            let text = "I am here".to_owned();
+            square.write_out_of_turn(talker, Kind::Game, None, &In::Say { text });
+        }
+        square.write_out_of_turn(talkers[0], Kind::Game, None, &In::Shout { bytes: 10, times: 1 });
+        square.shell.advance(square.shell.deadline());
+        square.shell.tick().unwrap();
+        square.shell.attend(1);
+    }
+    assert!(square.heard(listener).len() >= 75, "its turn comes every 21 ticks");
+    assert!(square.shell.attend(talkers.len() + 2), "nobody stands in line twice");
+}
+
+#[test]
 fn memory_that_is_given_back_is_given_back_to_the_budget() {
     // The sweep let go of an idle outbox's memory, and its peer went on being charged for it.
     let mut square = Square::new(|_| {});
@@ -240,6 +261,12 @@ impl Square {
     }
 
     fn write<P: Serialize>(&mut self, conn: ConnId, kind: Kind, id: Option<u32>, packet: &P) {
+        self.write_out_of_turn(conn, kind, id, packet);
+        self.shell.attend(usize::MAX);
+    }
+
+    /// The same where the server finds no time for anybody else.
+    fn write_out_of_turn<P: Serialize>(&mut self, conn: ConnId, kind: Kind, id: Option<u32>, packet: &P) {
         let (mut message, mut frame) = (Vec::new(), Vec::new());
         encode_client(Encoding::Json, kind, id, packet, &mut message).unwrap();
         encode_masked(&mut frame, OpCode::Text, &message, [1, 2, 3, 4]);
@@ -247,7 +274,6 @@ impl Square {
             self.reader(conn).ask(id);
         }
         self.shell.receive(conn, &mut frame);
-        self.shell.attend(usize::MAX);
     }
 
     fn tick(&mut self) {

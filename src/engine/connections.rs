@@ -105,7 +105,12 @@ impl Engine {
 
     /// The next connection that has something to send, or about which the answer changed.
     pub fn attention(&mut self) -> Option<ConnId> {
-        self.core.attention.pop_front()
+        let conn = self.core.attention.pop_front()?;
+        // Here and nowhere else: whoever is written to out of turn keeps its place, or it would stand in line twice.
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            peer.queued = false;
+        }
+        Some(conn)
     }
 
     /// Writes what waits for a peer, as much as it takes.
@@ -128,7 +133,6 @@ impl Engine {
         let time = self.core.wall_at(now);
         let core = &mut self.core;
         let Some(peer) = core.peers.get_mut(conn) else { return Next::Abort };
-        peer.queued = false;
         let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
         let limit = core.settings.session.outbox_limit;
         let waited = peer.session.outbox.waiting();

@@ -106,9 +106,6 @@ impl Engine {
         if !path.starts_with('/') || self.answers(path) {
             return Err(BadGame::Path(path.to_owned()));
         }
-        if self.core.names.contains(&G::NAME) {
-            return Err(BadGame::Name(G::NAME));
-        }
         let id = GameId(self.hosts.len() as u16);
         self.core.realms.push(realm::Realm::new(&game.grids()).map_err(BadGame::Grids)?);
         self.core.names.push(G::NAME);
@@ -206,6 +203,7 @@ impl Engine {
     /// Runs one tick: inputs in the order of their arrival, then the games, then whatever is due.
     pub fn tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
         self.core.begin_tick(tick, now, wall);
+        let left = self.core.attention.len();
         if self.started.is_none() {
             self.start(now, wall);
         }
@@ -226,17 +224,17 @@ impl Engine {
                 self.core.call_attention(conn);
             }
         }
-        self.rotate_attention();
+        self.rotate_attention(left);
     }
 
-    /// Everybody's turn to be written to first comes round: where a flush is cut short, it is not always the same who
-    /// waits.
-    fn rotate_attention(&mut self) {
-        let len = self.core.attention.len();
-        if len > 0 {
+    /// Whoever the last flush did not come to is written to first. Behind those `left` everybody's turn to be the first
+    /// comes round: where a flush is cut short, it is not always the same who waits.
+    fn rotate_attention(&mut self, left: usize) {
+        let newly = &mut self.core.attention.make_contiguous()[left..];
+        if !newly.is_empty() {
             // A step that shares no factor with usual sizes visits all starting points.
-            let start = (self.core.tick.0.wrapping_mul(7919) % len as u64) as usize;
-            self.core.attention.rotate_left(start);
+            let start = (self.core.tick.0.wrapping_mul(7919) % newly.len() as u64) as usize;
+            newly.rotate_left(start);
         }
     }
 

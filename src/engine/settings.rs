@@ -50,8 +50,6 @@ impl Default for Settings {
 pub enum BadGame {
     /// The path is taken, or does not begin with `/`.
     Path(String),
-    /// Another game has that name: instance ids and metrics could not tell them apart.
-    Name(&'static str),
     /// Its grids cannot be laid out.
     Grids(String),
 }
@@ -60,7 +58,6 @@ impl std::fmt::Display for BadGame {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             BadGame::Path(path) => write!(f, "the path {path:?} is taken or does not begin with a slash"),
-            BadGame::Name(name) => write!(f, "there is another game of the name {name:?}"),
             BadGame::Grids(why) => f.write_str(why),
         }
     }

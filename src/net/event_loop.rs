@@ -167,7 +167,8 @@ impl EventLoop {
             if let Some(conn) = self.sockets.next_ready() {
                 budget = budget.saturating_sub(self.serve(service, conn, *now));
             }
-            if budget == 0 {
+            // While a flush is cut into slices, so is the reading: neither keeps the other waiting.
+            if budget == 0 || self.attention_left && served == FLUSH_SLICE {
                 break;
             }
             if served % SERVED_PER_LOOK == 0

@@ -46,7 +46,7 @@ impl Driven {
         change(&mut settings);
         let interval = settings.tick_rate.interval();
         let mut engine = Engine::new(settings, 1, [7; 32]);
-        engine.add_game("/ws", Yard).unwrap();
+        engine.add_game("/ws", Yard::<false>).unwrap();
         let mut driven = Driven { engine, now: Time::START, tick: 0, interval, links: HashMap::new() };
         driven.pass(interval);
         driven

@@ -40,19 +40,19 @@ pub(crate) enum Heard {
     Stepped { x: i32 },
 }
 
-/// A game without places in which everybody hears everybody.
-pub(crate) struct Yard;
+/// A game without places in which everybody hears everybody; there are two of it, for a server may have several.
+pub(crate) struct Yard<const SECOND: bool = false>;
 
-impl Game for Yard {
+impl<const SECOND: bool> Game for Yard<SECOND> {
     type In = Said;
     type Out = Heard;
-    const NAME: &'static str = "yard";
+    const NAME: &'static str = if SECOND { "garden" } else { "yard" };
 
     fn is_stream(packet: &Said) -> bool {
         matches!(packet, Said::Step { .. })
     }
 
-    fn handle(&mut self, ctx: &mut Context<'_, Yard>, input: Input<Said>) -> Result<(), Refusal> {
+    fn handle(&mut self, ctx: &mut Context<'_, Self>, input: Input<Said>) -> Result<(), Refusal> {
         match input {
             Input::Joined { player, name, .. } => ctx.send(To::Everyone, &Heard::Arrived { player, name }),
             Input::Left { player, .. } => ctx.send(To::Everyone, &Heard::Gone { player }),
@@ -62,10 +62,14 @@ impl Game for Yard {
         Ok(())
     }
 
-    fn tick(&mut self, _: &mut Context<'_, Yard>) {}
+    fn tick(&mut self, _: &mut Context<'_, Self>) {}
 }
 
-fn said(ctx: &mut Context<'_, Yard>, player: PlayerId, packet: Said) -> Result<(), Refusal> {
+fn said<const SECOND: bool>(
+    ctx: &mut Context<'_, Yard<SECOND>>,
+    player: PlayerId,
+    packet: Said,
+) -> Result<(), Refusal> {
     match packet {
         Said::Say { text } => ctx.send(To::Everyone, &Heard::Said { from: player, text }),
         Said::Ask { number } => ctx.reply(&Heard::Answered { number }),
@@ -114,8 +118,8 @@ pub(crate) fn start_observed(
     let mut settings = settings();
     change(&mut settings);
     let server = Server::new(settings)
-        .game("/ws", Yard)
-        .game("/ws/other", Yard)
+        .game("/ws", Yard::<false>)
+        .game("/ws/other", Yard::<true>)
         .page(Page::new("/", "text/html; charset=utf-8", PAGE.as_bytes()))
         .observe(Box::new(observer));
     let bound = server.bind().unwrap();

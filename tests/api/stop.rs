@@ -86,7 +86,7 @@ fn nothing_is_half_started() {
     let message = evertick::server::Server::new(settings).bind().err().unwrap().to_string();
     assert!(message.contains(&server.addr.to_string()) && message.contains("port"), "{message}");
     let twice = evertick::server::Server::new(crate::server::settings())
-        .game("/ws", crate::server::Yard)
-        .game("/ws", crate::server::Yard);
+        .game("/ws", crate::server::Yard::<false>)
+        .game("/ws", crate::server::Yard::<false>);
     assert!(twice.bind().err().unwrap().to_string().contains("/ws"));
 }

@@ -120,6 +120,21 @@ fn origins_that_are_not_allowed_are_403() {
 }
 
 #[test]
+fn a_banned_address_is_403() {
+    let server = evertick::server::Server::new(crate::server::settings())
+        .game("/ws", crate::server::Yard::<false>)
+        .ban("127.0.0.0/8".parse().unwrap(), Some(3600), "test");
+    let bound = server.bind().unwrap();
+    let (addr, stopper) = (bound.local_addr(), bound.stopper());
+    let thread = std::thread::spawn(move || bound.run());
+    let refused = Player::try_connect(addr, "/ws", &[], &[]).err().unwrap();
+    assert_eq!(refused.refusal(), (403, "banned".to_owned()));
+    assert!(refused.header("retry-after").parse::<u32>().unwrap() > 3000);
+    stopper.stop();
+    thread.join().unwrap().unwrap();
+}
+
+#[test]
 fn connecting_too_fast_is_429_until_it_is_slow_enough() {
     let server = start(|s| s.engine.registry.connect_rate = 2);
     let refused = loop {

@@ -144,6 +144,22 @@ fn the_first_reason_of_a_close_is_the_one_that_is_told_everybody() {
 }
 
 #[test]
+fn a_goodbye_comes_behind_the_handshake_and_the_first_packet() {
+    // Under memory pressure the goodbye took their place: a frame where the answer to the handshake belongs.
+    let mut square = Square::new(|settings| settings.memory_limit = 2000);
+    let mut unfinished = Vec::new();
+    encode_masked(&mut unfinished, OpCode::Text, &[b'x'; 4000], [1, 2, 3, 4]);
+    let conn = square.knock(&unfinished[..3000]);
+    let heard = square.heard(conn);
+    assert!(matches!(heard[0], ServerPacket::Control(ServerControl::Connected { .. })), "{heard:?}");
+    let code = |packet: &ServerPacket<Out>| match packet {
+        ServerPacket::Control(ServerControl::Disconnect { code, .. }) => Some(*code),
+        _ => None,
+    };
+    assert_eq!(heard.last().and_then(code), Some(Code::SlowConsumer));
+}
+
+#[test]
 fn that_the_engine_has_stopped_is_told_once() {
     // Whoever was refused after the last player had gone made it stop again.
     let (mut square, events) = watched();
@@ -244,11 +260,18 @@ impl Square {
         Square { shell, readers: Vec::new() }
     }
 
-    /// Somebody comes in whose socket takes everything.
-    fn join(&mut self) -> ConnId {
+    /// Somebody connects whose socket takes everything, and sends `more` with its handshake.
+    fn knock(&mut self, more: &[u8]) -> ConnId {
         let conn = self.shell.accept(HERE, usize::MAX).unwrap();
         self.readers.push((conn, Reader::new(Encoding::Json)));
-        self.shell.receive(conn, &mut opening(Encoding::Json));
+        self.shell.receive(conn, &mut [&opening(Encoding::Json), more].concat());
+        self.shell.attend(usize::MAX);
+        conn
+    }
+
+    /// The same, and comes in.
+    fn join(&mut self) -> ConnId {
+        let conn = self.knock(&[]);
         let request = AuthRequest { version: 1, guest: Some("Ann".to_owned()), ..AuthRequest::default() };
         self.write(conn, Kind::Control, None, &ClientControl::AuthRequest(request));
         self.tick();

@@ -251,8 +251,7 @@ impl Session {
 
     /// Lets go of what waits and is not on the wire yet, and of what is incomplete: what is left is room for a goodbye.
     pub fn make_room(&mut self) {
-        self.outbox.drop_unsealed();
-        *self.outbox.control() = Vec::new();
+        self.outbox.make_room();
         self.websocket = Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH);
         self.duplicates = None;
     }

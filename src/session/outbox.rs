@@ -29,6 +29,8 @@ pub struct Outbox {
     sequenced: bool,
     /// Number of the last numbered batch that was sealed.
     seq: u64,
+    /// Whether any batch was sealed: the peer has, or will have, the answer to its handshake and its first packet.
+    greeted: bool,
     /// Whole frames, or HTTP, to be written before the next batch.
     control: Vec<u8>,
     /// What was serialized and not taken by the socket.
@@ -176,12 +178,23 @@ impl Outbox {
         self.over_soft_limit_since
     }
 
-    /// Drops all packets that wait unsealed: for a peer that is closed because it takes too few.
+    /// Drops the packets that wait unsealed: for a peer that is closed because it takes too few. What no goodbye makes
+    /// sense without is kept: the first packet of all, and those that belong to the connection once it plays.
     pub fn drop_unsealed(&mut self) {
-        self.queue = VecDeque::new();
-        self.bytes = 0;
-        self.connection = 0;
+        let kept = if self.sequenced { self.connection } else { usize::from(!self.greeted) };
+        self.queue.truncate(kept);
+        self.queue.shrink_to_fit();
+        self.bytes = self.queue.iter().map(|packet| packet.body.len()).sum();
         self.over_soft_limit_since = None;
+        self.check();
+    }
+
+    /// The same, and drops the control frames that wait too.
+    pub fn make_room(&mut self) {
+        self.drop_unsealed();
+        if self.greeted {
+            self.control = Vec::new();
+        }
     }
 
     /// Called now and then: a peer that got nothing since the last time owns no memory from here on.
@@ -258,6 +271,7 @@ impl Outbox {
         } else {
             self.seq += 1;
         }
+        self.greeted = true;
         let seq = if of_connection { 0 } else { self.seq };
         let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
         let len = head.message_len(stamp.encoding, packets, bodies);

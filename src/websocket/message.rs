@@ -160,8 +160,12 @@ impl Assembly {
     /// Takes the next bytes of a control frame, of which `missing` more are to come.
     pub(super) fn append_control(&mut self, payload: &mut [u8], mask: &mut Option<[u8; 4]>, missing: usize) {
         debug_assert!(usize::from(self.control) + payload.len() + missing <= CONTROL_PAYLOAD);
-        // Twice the size where it grows: a message is not copied again for every control frame in the midst of it.
-        self.bytes.reserve(payload.len() + missing);
+        // Twice the message where it grows, which is not copied again for every control frame in the midst of it, and
+        // the longest control frame: no further does memory run ahead of what has arrived.
+        if payload.len() + missing > self.bytes.capacity() - self.bytes.len() {
+            let ahead = self.message_len() + CONTROL_PAYLOAD - usize::from(self.control);
+            self.bytes.reserve_exact(ahead);
+        }
         unmask_part(payload, mask);
         self.bytes.extend_from_slice(payload);
         self.control += payload.len() as u8;

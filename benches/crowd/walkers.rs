@@ -47,10 +47,8 @@ impl Walkers {
             if let Heard::Packet(packet) = heard
                 && let ServerPacket::Game(Out::GameState(state)) = packet.packet
             {
-                let bounds = Rect {
-                    min: Point::ZERO,
-                    max: Point::new(state.location.width, state.location.height),
-                };
+                let bounds =
+                    Rect { min: Point::ZERO, max: Point::new(state.location.width, state.location.height) };
                 paths[at] = path(state.you.position, bounds, ticks / TICKS_A_MOVE / 2, &mut random);
             }
         });

@@ -9,7 +9,7 @@
 
 use super::close::CloseCode;
 use super::error::Error;
-use super::mask::{turned, unmask};
+use super::mask::{turned, unmask, unmask_is_ascii};
 use super::utf8::{InvalidUtf8, Utf8};
 use crate::limits::{CONTROL_PAYLOAD, MESSAGE_FRAGMENTS};
 
@@ -62,12 +62,17 @@ impl Kind {
 pub(super) fn open_text(payload: &mut [u8], mask: Option<[u8; 4]>) -> Result<(), InvalidUtf8> {
     let mut utf8 = Utf8::default();
     for piece in payload.chunks_mut(PIECE) {
-        if let Some(mask) = mask {
-            unmask(piece, mask, 0);
-        }
-        utf8.feed(piece)?;
+        open_piece(piece, mask, &mut utf8)?;
     }
     utf8.finish()
+}
+
+/// Unmasks and checks the next piece of a text.
+#[inline]
+fn open_piece(piece: &mut [u8], mask: Option<[u8; 4]>, utf8: &mut Utf8) -> Result<(), InvalidUtf8> {
+    let is_ascii = mask.is_some_and(|mask| unmask_is_ascii(piece, mask));
+    // ASCII behind a whole character leaves nothing to check.
+    if is_ascii && utf8.finish().is_ok() { Ok(()) } else { utf8.feed(piece) }
 }
 
 /// A message, or a control frame, of which not everything has arrived.
@@ -138,9 +143,11 @@ impl Assembly {
         debug_assert!(self.open.is_some() && self.control == 0);
         self.make_room(payload.len(), if last { missing } else { usize::MAX });
         for piece in payload.chunks_mut(PIECE) {
-            unmask_part(piece, mask);
             if self.open == Some(Kind::Text) {
-                self.utf8.feed(piece)?;
+                open_piece(piece, *mask, &mut self.utf8)?;
+                *mask = mask.map(|mask| turned(mask, piece.len()));
+            } else {
+                unmask_part(piece, mask);
             }
             self.bytes.extend_from_slice(piece);
         }

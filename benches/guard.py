@@ -103,7 +103,9 @@ def compare(now, committed):
                 continue
             change = f"{new / old - 1:+.1%}" if old else "none before"
             advice = "find what made it dearer" if new > old else f"commit the better figure: {UPDATE}"
-            wrong.append(f"{name}: {new:,.3f} {what} a {now[name][2]}, committed are {old:,.3f} ({change}): {advice}")
+            form = ",.1f" if what == "instructions" else ",.3f"
+            each = f"{new:{form}} {what} a {now[name][2]}, committed are {old:{form}} ({change})"
+            wrong.append(f"{name}: {each}: {advice}")
     return sorted(wrong)
 
 

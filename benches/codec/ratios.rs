@@ -103,7 +103,7 @@ fn validate(case: &str, text: &str) {
 /// Measures both in turn and prints what a unit takes, of which a call has so many.
 fn row(what: &str, name: &str, units: usize, limit: &mut dyn FnMut(), ours: &mut dyn FnMut()) {
     let calls = calls(limit).max(calls(ours));
-    let mut timed = |work: &mut dyn FnMut()| time(calls, work) / (calls * units) as f64;
+    let timed = |work: &mut dyn FnMut()| time(calls, work) / (calls * units) as f64;
     let (mut limits, mut again, mut times, mut ratios) = (vec![], vec![], vec![], vec![]);
     for pair in 0..PAIRS {
         let late = (pair % 2 == 1).then(|| timed(ours));

@@ -18,8 +18,13 @@ const STRIDE: f32 = 0.6;
 /// Moves after which somebody goes another way.
 const TURN: u64 = 40;
 
-/// What is sent in one tick: who, and the frame.
-pub(crate) type Moves = Vec<(usize, Vec<u8>)>;
+/// What is sent in one tick: the frames one behind the other, as near to a read buffer that all share as can be.
+#[derive(Clone, Default)]
+pub(crate) struct Moves {
+    bytes: Vec<u8>,
+    /// Who sends, and how many bytes.
+    senders: Vec<(usize, usize)>,
+}
 
 /// The players, and all that they will send.
 pub(crate) struct Walkers {
@@ -52,11 +57,13 @@ impl Walkers {
                 paths[at] = path(state.you.position, bounds, ticks / TICKS_A_MOVE / 2, &mut random);
             }
         });
-        let mut tour = vec![Vec::new(); ticks];
+        let mut tour = vec![Moves::default(); ticks];
         for (tick, moves) in tour.iter_mut().enumerate() {
             for at in (0..players).filter(|at| (at + tick).is_multiple_of(TICKS_A_MOVE)) {
                 let packet = step(&paths[at], tick / TICKS_A_MOVE);
-                moves.push((at, message(crowd.players[at].1, Kind::Game, &packet)));
+                let frame = message(crowd.players[at].1, Kind::Game, &packet);
+                moves.bytes.extend_from_slice(&frame);
+                moves.senders.push((at, frame.len()));
             }
         }
         Walkers { crowd, tour, ticks: 0 }
@@ -71,8 +78,11 @@ impl Walkers {
 
     /// The server hears the moves that came since its last tick.
     pub(crate) fn receive(&mut self, moves: &mut Moves) {
-        for (at, frame) in moves {
-            self.crowd.receive(*at, frame);
+        let mut unread = &mut moves.bytes[..];
+        for &(at, len) in &moves.senders {
+            let (frame, rest) = unread.split_at_mut(len);
+            self.crowd.receive(at, frame);
+            unread = rest;
         }
     }
 }

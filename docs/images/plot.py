@@ -127,7 +127,7 @@ def ratios():
             size = f'width="{bar - 1:.1f}" height="{height * value / most:.1f}"'
             parts.append(f'<rect x="{x:.1f}" y="{y(value):.1f}" {size} class="s{servers.index(row["server"])}"/>')
     parts.append(line(left, y(1), left + width, y(1), "limit"))
-    return document(300, "Throughput of several servers as a share of a plain TCP echo's", parts)
+    return document(318, "Throughput of several servers as a share of a plain TCP echo's", parts)
 
 
 def table(name):

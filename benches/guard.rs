@@ -23,7 +23,7 @@ mod walkers;
 use crowd::{Crowd, Entry, Sink, message};
 use evertick::games::eternity::{Eternity, Settings, Spawn, World};
 use evertick::net::Service;
-use evertick::packet::{self, BatchHead, Body, ClientControl, Encoding, Kind};
+use evertick::packet::{self, BatchHead, Body, ClientControl, ClientTime, Encoding, Kind};
 use evertick::sim::opening;
 use evertick::time::Time;
 use evertick::websocket::{Connection, Event, OpCode, Role, encode, encode_masked};
@@ -229,7 +229,7 @@ fn pong(encoding: Encoding, rounds: usize) -> Rounds {
     const PLAYERS: usize = 100;
     let mut crowd = Crowd::new(square::Square, PLAYERS, PLAYERS, &[encoding], |_, _| {});
     let frame = |n: usize| {
-        let ping = ClientControl::Ping { time: Some(1_700_000_000_000 + n as u64) };
+        let ping = ClientControl::Ping { time: Some(ClientTime::Whole(1_700_000_000_000 + n as u64)) };
         message(encoding, Kind::Control, &ping)
     };
     let mut frames: Vec<_> = (0..rounds * PLAYERS).map(frame).collect();

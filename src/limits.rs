@@ -97,6 +97,16 @@ pub const BANS: usize = 1 << 16;
 pub const GUEST_NAME: usize = 20;
 /// Regions of all the grids of one game.
 pub const REGIONS: usize = 1 << 22;
+/// Errands to storage and hashing under way at once; who wants another is told `busy`.
+pub const STORAGE_TICKETS: u32 = 256;
+/// Passwords waiting for the hashing thread; more are told `busy`.
+pub const HASH_QUEUE: usize = 64;
+/// How often what may lag goes to disk.
+pub const SAVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Records and renewals in one save; the next goes when that one is on disk.
+pub const SAVE_ITEMS: usize = 1024;
+/// Login sessions of one account; a new one ends those that would expire first.
+pub const SESSIONS_PER_ACCOUNT: u32 = 16;
 /// Log lines waiting for their writer; more are dropped and counted.
 pub const LOG_QUEUE: usize = 4096;
 /// Samples kept of the last minute's ticks: all of them at any rate that may be set.
@@ -110,5 +120,6 @@ const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
 const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);
 const _: () = assert!(CONTROL_BURST >= CONTROL_RATE);
+const _: () = assert!(HASH_QUEUE < STORAGE_TICKETS as usize, "hashing leaves tickets for storage");
 const _: () =
     assert!(PACKET_DEPTH < 128, "serde_json reads 128 deep: ours is the bound that counts in both encodings");

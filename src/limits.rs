@@ -45,6 +45,8 @@ pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
 pub const HTTP_CHUNK_EXTENSIONS: usize = 1 << 10;
 /// How long a request body may take to arrive, counted from the end of its head.
 pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// How long the answer to a request may take to be found out; then it is 503.
+pub const HTTP_ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long a kept-alive connection may stand between two requests.
 pub const HTTP_IDLE_TIME: Duration = Duration::from_secs(60);
 

@@ -108,7 +108,7 @@ impl Engine {
         let from = Sender { player, conn: Some(conn), encoding: peer.session.encoding };
         peer.seat = Some(Box::new(Seat { player, name: name.clone() }));
         self.core.counters.players += 1;
-        self.hosts[usize::from(game.0)].join(from, name.clone(), true);
+        self.hosts[usize::from(game.0)].join(from, name.clone(), None);
         self.core.observe(|| Event::Discovered { player, name, guest: true });
     }
 

@@ -68,6 +68,15 @@ impl<'a, G: Game> Context<'a, G> {
         self.core.kick(self.game, player, code, message);
     }
 
+    /// Has a player's connection play as `player` from now on: an account in the lobby enters the world, or another of its
+    /// characters does. Whoever plays as `player` already is closed [`Code::Replaced`]. The game hears of all of it in the next
+    /// tick: [`Input::Left`](super::Input::Left) of the older, `Left` of `from` with
+    /// [`Departure::Became`](super::Departure::Became), then [`Input::Joined`](super::Input::Joined). Nothing happens for somebody who is gone, for a guest,
+    /// or for an id that is no character's.
+    pub fn become_player(&mut self, from: PlayerId, player: PlayerId, name: &str) {
+        self.core.changes_of_player.push((self.game, from, player, name.to_owned()));
+    }
+
     /// The tick that is running.
     pub fn tick(&self) -> Tick {
         self.core.tick

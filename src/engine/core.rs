@@ -5,10 +5,12 @@
 
 use super::Settings;
 use super::auth::Seat;
+use super::errands::Errands;
 use super::events::{Event, Observer};
 use super::game::{Game, To};
 use super::metrics::Counters;
 use super::realm::Realm;
+use crate::http::Response;
 use crate::ids::{ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
@@ -110,6 +112,12 @@ pub(super) struct Core {
     wall_since: Time,
     pub(super) random: Random,
     pub(super) secrets: Secrets,
+    /// What is under way to storage and back.
+    pub(super) errands: Errands,
+    /// Who is to play as whom when the tick is over: the game, from, to, under which name.
+    pub(super) changes_of_player: Vec<(GameId, PlayerId, PlayerId, String)>,
+    /// Answers of games to requests, given when the tick is over.
+    pub(super) answers: Vec<(ConnId, Response)>,
     pub(super) counters: Counters,
     pub(super) observer: Option<Observer>,
     /// Bytes of the budget that peers' buffers hold, as of the last time each of them was served. What was handed to
@@ -146,6 +154,9 @@ impl Core {
             wall_since: Time::START,
             random: Random::new(random),
             secrets: Secrets::new(secrets),
+            errands: Errands::new(),
+            changes_of_player: Vec::new(),
+            answers: Vec::new(),
             counters: Counters::default(),
             observer: None,
             memory: 0,

@@ -78,7 +78,7 @@ impl Engine {
     /// Ends a connection that is between two requests.
     fn finish_idle(&mut self, conn: ConnId, now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
-        if peer.session.http().is_none_or(|http| http.is_idle()) {
+        if !peer.session.is_unanswered() && peer.session.http().is_none_or(|http| http.is_idle()) {
             peer.session.step(Step::Finish, now);
             self.core.call_attention(conn);
         }

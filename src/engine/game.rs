@@ -5,8 +5,8 @@
 //! log of its inputs replays its whole run.
 
 use super::context::Context;
-use crate::ids::{PlayerId, RegionId};
-use crate::packet::{Code, Priority};
+use crate::ids::{AccountId, PlayerId, RegionId};
+use crate::packet::{Character, Code, Priority};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -47,6 +47,19 @@ pub trait Game: Send + Sized + 'static {
         false
     }
 
+    /// What an account has in this game, and whom it plays as when it comes in. Asked outside the tick, when somebody says
+    /// who it is; what comes of it is told as an input.
+    ///
+    /// Where this is not written, everybody plays as the account itself: its id is the player's, its name is shown.
+    fn roster(&self, account: AccountId, name: &str) -> Roster {
+        Roster { characters: Vec::new(), enters: Some((PlayerId(account.0), name.to_owned())) }
+    }
+
+    /// Whether somebody who may be away goes by this name (compared without regard to case): then no guest gets it as it is.
+    fn has_name(&self, _name: &str) -> bool {
+        false
+    }
+
     /// One thing that happened. An `Err` is told to the packet's sender as `error`. A packet that carried an `id`
     /// and is answered by nothing else is answered by `ok`.
     fn handle(&mut self, ctx: &mut Context<'_, Self>, input: Input<Self::In>) -> Result<(), Refusal>;
@@ -68,6 +81,9 @@ pub enum Input<P> {
         name: String,
         /// Whether nobody will remember this player.
         guest: bool,
+        /// Whose player it is; `None` for a guest. Where [`PlayerId::is_in_lobby`], the account has nobody in the world
+        /// yet, and [`Context::become_player`](super::Context::become_player) is how it gets there.
+        account: Option<AccountId>,
     },
     /// A player is gone: the last thing heard of it. The engine has taken it out of its region already.
     Left {
@@ -89,6 +105,23 @@ pub enum Input<P> {
         /// Who.
         player: PlayerId,
     },
+    /// What the game asked to have committed is on disk, or is not: only now it may act on it and tell anybody.
+    Committed {
+        /// Which: the game's own count.
+        commit: u64,
+        /// The numbers of the events that were logged with it, or why nothing of it was done.
+        outcome: Result<Vec<u64>, Code>,
+    },
+}
+
+/// What an account has in a game.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roster {
+    /// Its characters, as lists show them.
+    pub characters: Vec<Character>,
+    /// Whom it plays as at once, and under which name; an id below [`PlayerId::FIRST_GUEST`], from 1. `None`: nobody yet, and
+    /// it comes into the lobby.
+    pub enters: Option<(PlayerId, String)>,
 }
 
 /// Why a player left.
@@ -102,6 +135,8 @@ pub enum Departure {
     Lost,
     /// The server ended it, for this reason.
     Closed(Code),
+    /// The connection stays and plays as somebody else from here on.
+    Became(PlayerId),
 }
 
 /// A rectangle of square regions that see their neighbours: one place of a map.

@@ -5,9 +5,10 @@
 
 use super::context::Context;
 use super::core::Core;
-use super::game::{Departure, Game, Input};
+use super::game::{Departure, Game, Input, Roster};
 use super::record::Record;
-use crate::ids::{ConnId, GameId, PlayerId};
+use crate::account::Failure;
+use crate::ids::{AccountId, ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::packet::{Encoding, Envelope, Unreadable, Variant};
 use serde::{Deserialize, Serialize};
@@ -23,11 +24,17 @@ pub(super) trait Hosted: Send {
         is_repeated: &mut dyn FnMut() -> bool,
     ) -> Result<(Taken, Option<Variant>), Unreadable>;
     /// Puts a player's arrival before the game's next tick.
-    fn join(&mut self, from: Sender, name: String, guest: bool);
+    fn join(&mut self, from: Sender, name: String, account: Option<AccountId>);
+    /// What an account has in this game.
+    fn roster(&self, account: AccountId, name: &str) -> Roster;
+    /// Whether somebody who may be away goes by that name.
+    fn has_name(&self, name: &str) -> bool;
     /// Puts a player's departure before the game's next tick.
     fn leave(&mut self, from: Sender, departure: Departure);
     /// Puts the news that a player has caught up before the game's next tick.
     fn caught_up(&mut self, from: Sender);
+    /// Puts the outcome of a commit before the game's next tick.
+    fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>);
     /// Takes back a recorded input; false where it cannot be read.
     fn replay(&mut self, input: &[u8]) -> bool;
     /// Runs the tick.
@@ -108,8 +115,17 @@ impl<G: Game> Hosted for Host<G> {
         Ok((Taken::Queued, envelope.variant::<G::In>()))
     }
 
-    fn join(&mut self, from: Sender, name: String, guest: bool) {
-        self.push(from, None, Input::Joined { player: from.player, name, guest });
+    fn join(&mut self, from: Sender, name: String, account: Option<AccountId>) {
+        let guest = account.is_none();
+        self.push(from, None, Input::Joined { player: from.player, name, guest, account });
+    }
+
+    fn roster(&self, account: AccountId, name: &str) -> Roster {
+        self.game.roster(account, name)
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.game.has_name(name)
     }
 
     fn leave(&mut self, from: Sender, departure: Departure) {
@@ -118,6 +134,12 @@ impl<G: Game> Hosted for Host<G> {
 
     fn caught_up(&mut self, from: Sender) {
         self.push(from, None, Input::CaughtUp { player: from.player });
+    }
+
+    fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>) {
+        let outcome = outcome.map_err(|failure| failure.code());
+        let nobody = Sender { player: PlayerId(0), conn: None, encoding: Encoding::Json };
+        self.push(nobody, None, Input::Committed { commit, outcome });
     }
 
     fn replay(&mut self, input: &[u8]) -> bool {

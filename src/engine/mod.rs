@@ -5,22 +5,25 @@
 //!
 //! 1. [`Engine::accept`] for every new connection, [`Engine::receive`] for bytes that came, [`Engine::end_of_stream`]
 //!    and [`Engine::disconnect`] when it ends;
-//! 2. [`Engine::tick`] at the tick's deadline;
+//! 2. [`Engine::tick`] at the tick's deadline, [`Engine::complete`] when storage or hashing has answered;
 //! 3. **after each of these, [`Engine::attention`] until it is `None`, and [`Engine::flush`] for each connection it
 //!    names**; `flush` also when a socket takes bytes again;
-//! 4. what the answer ([`Next`](crate::outgoing::Next)) says about reading, finishing or aborting that connection.
+//! 4. [`Engine::errand`] until it is `None`, each to be carried out and answered;
+//! 5. what the answer ([`Next`](crate::outgoing::Next)) says about reading, finishing or aborting that connection.
 //!
 //! Games live in `host`, what they can do in `context`, what all parts share in `core`. Next to read: [`game`], which is
 //! all that a game needs to know.
 //!
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
+mod accounts;
 mod audit;
 mod auth;
 mod connections;
 mod context;
 mod core;
 mod endings;
+mod errands;
 mod events;
 pub mod game;
 mod host;
@@ -29,6 +32,7 @@ mod metrics;
 mod realm;
 mod record;
 mod regions;
+mod rest;
 mod routes;
 mod settings;
 mod status;
@@ -46,7 +50,7 @@ pub use self::core::Tap;
 pub use auth::PROTOCOL_VERSION;
 pub use context::Context;
 pub use events::{Event, Observer};
-pub use game::{Departure, Game, Grid, Input, Refusal, To};
+pub use game::{Departure, Game, Grid, Input, Refusal, Roster, To};
 pub use metrics::TickReport;
 pub use record::Record;
 pub use settings::{BadGame, Settings};
@@ -76,6 +80,8 @@ pub struct Engine {
     started: Option<Time>,
     /// Resident memory, as whoever drives the engine last said.
     resident_bytes: u64,
+    /// What storage's commits took, as whoever drives the engine last said.
+    commit_p99_us: u32,
 }
 
 impl Engine {
@@ -98,6 +104,7 @@ impl Engine {
             recorder: None,
             started: None,
             resident_bytes: 0,
+            commit_p99_us: 0,
         }
     }
 
@@ -164,6 +171,7 @@ impl Engine {
 
     /// Runs a recorded log. False where a line of it is not of this engine's games; it stops there.
     pub fn replay(&mut self, log: &[Record], now: Time) -> bool {
+        self.carry_nothing();
         let mut lines = log.iter().peekable();
         while let Some(line) = lines.next() {
             let Record::Tick { tick, wall } = line else { return false };
@@ -214,10 +222,14 @@ impl Engine {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
         self.core.inbox_bytes = 0;
+        for (conn, response) in std::mem::take(&mut self.core.answers) {
+            self.answer_later(conn, response, now);
+        }
         self.end_answered(now);
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);
+        self.core.save_what_lags(self.draining);
         for conn in std::mem::take(&mut self.paused) {
             if let Some(peer) = self.core.peers.get_mut(conn) {
                 peer.paused = false;
@@ -256,5 +268,10 @@ impl Engine {
     /// Tells the engine how much memory the process has resident, bytes.
     pub fn set_resident_bytes(&mut self, bytes: u64) {
         self.resident_bytes = bytes;
+    }
+
+    /// Tells the engine how long 99 of 100 commits of the last minute took at the most, microseconds.
+    pub fn set_commit_p99(&mut self, us: u32) {
+        self.commit_p99_us = us;
     }
 }

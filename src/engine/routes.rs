@@ -28,8 +28,10 @@ pub(super) const OWN: [&str; 3] = ["/api/status", "/healthz", "/metrics"];
 const READ_ONLY: [Method; 2] = [Method::Get, Method::Head];
 
 /// What becomes of a request.
-enum Outcome {
+pub(super) enum Outcome {
     Answer(Response),
+    /// It is being found out: the answer comes through [`Engine::answer_later`].
+    Later,
     Upgraded,
 }
 
@@ -50,6 +52,9 @@ impl Engine {
                     self.answer(conn, Exchange::last(self.core.wall_at(now)), &error_of(error), now);
                 }
                 http::Event::Request(request) => self.request(conn, &request, now),
+            }
+            if self.keep_for_later(conn, rest) {
+                return input.len();
             }
             // Pipelined answers go out as they are made; a peer that does not take them gets no more until it does.
             if self.waiting(conn) > limits::CONTROL_BYTES / 2 && self.write(conn, out, now) == Next::Pause {
@@ -88,6 +93,7 @@ impl Engine {
         }
         match self.route(conn, request, now) {
             Outcome::Upgraded => {}
+            Outcome::Later => self.expect_answer(conn, request, exchange),
             Outcome::Answer(response) => self.answer(conn, exchange, &response, now),
         }
     }
@@ -201,7 +207,7 @@ impl Engine {
 
     // --------------------------------------------------------------------------------------------------- answering
 
-    fn answer(&mut self, conn: ConnId, exchange: Exchange, response: &Response, now: Time) {
+    pub(super) fn answer(&mut self, conn: ConnId, exchange: Exchange, response: &Response, now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let exchange = if self.draining { exchange.closing() } else { exchange };
         response.write(exchange, peer.session.outbox.control());
@@ -278,7 +284,7 @@ pub(super) fn refusal_of(why: Refused) -> Refusal {
 }
 
 /// After how long somebody who found no room may try again, milliseconds.
-const BUSY_MS: u32 = 5000;
+pub(super) const BUSY_MS: u32 = 5000;
 
 /// A refusal for a reason that needs no further words.
 pub(super) fn refusal(code: Code) -> Refusal {

@@ -45,6 +45,7 @@ impl Engine {
         match due {
             Due::HeadTimeout => self.end_http(conn, Some(http::Error::Timeout), now),
             Due::HttpIdle => self.end_http(conn, None, now),
+            Due::AnswerTimeout => self.give_up_answer(conn, now),
             Due::AuthTimeout => {
                 let refusal = Refusal::new(Code::AuthTimeout, "auth_request did not come in time");
                 self.refuse(conn, None, refusal, now);

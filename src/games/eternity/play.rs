@@ -55,9 +55,11 @@ impl Play {
     pub(super) fn handle(&mut self, fx: &mut impl Effects, input: Input<In>) -> Result<(), Refusal> {
         match input {
             Input::Packet { player, packet } => return self.packet(fx, player, packet),
-            Input::Joined { player, name, guest: _ } => self.join(fx, player, &name),
+            Input::Joined { player, name, .. } => self.join(fx, player, &name),
             Input::Left { player, departure: _ } => self.leave(player),
             Input::CaughtUp { player } => self.tell_positions(fx, player),
+            // Nothing of this world is committed.
+            Input::Committed { .. } => {}
         }
         Ok(())
     }

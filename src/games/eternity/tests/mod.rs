@@ -98,7 +98,7 @@ impl Table {
     fn join(&mut self, id: u32) -> PlayerId {
         let player = PlayerId(id);
         self.fx.members.insert(player, None);
-        let input = Input::Joined { player, name: format!("P{id}"), guest: true };
+        let input = Input::Joined { player, name: format!("P{id}"), guest: true, account: None };
         self.play.handle(&mut self.fx, input).unwrap();
         player
     }

@@ -116,6 +116,9 @@ impl Engine {
         if let Some(page) = self.pages.iter().find(|page| page.path() == request.path) {
             return Outcome::Answer(page.respond(request));
         }
+        if let Some(outcome) = self.call(conn, request, now) {
+            return outcome;
+        }
         Outcome::Answer(self.own_route(request, now))
     }
 

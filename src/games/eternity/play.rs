@@ -59,7 +59,7 @@ impl Play {
             Input::Left { player, departure: _ } => self.leave(player),
             Input::CaughtUp { player } => self.tell_positions(fx, player),
             // Nothing of this world is committed.
-            Input::Committed { .. } => {}
+            Input::Loaded { .. } | Input::Called { .. } | Input::Committed { .. } | Input::Log { .. } => {}
         }
         Ok(())
     }

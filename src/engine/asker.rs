@@ -32,6 +32,11 @@ impl Asker {
     pub fn nobody() -> Asker {
         Asker(Asked::Nobody)
     }
+
+    /// Whether it asked over HTTP.
+    pub fn is_call(&self) -> bool {
+        matches!(self.0, Asked::Call(_))
+    }
 }
 
 impl Core {

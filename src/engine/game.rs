@@ -222,3 +222,10 @@ impl Refusal {
         self
     }
 }
+
+/// Whether names of players and characters may have a character: letters, digits, spaces, apostrophes, hyphens.
+pub fn is_in_names(c: char) -> bool {
+    // Letters by their category that are drawn as nothing: the Hangul fillers (Unicode, Default_Ignorable_Code_Point).
+    let is_visible = !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}');
+    c.is_alphanumeric() && is_visible || matches!(c, ' ' | '\'' | '-')
+}

@@ -55,7 +55,7 @@ pub use auth::PROTOCOL_VERSION;
 pub use calls::{Access, Call, Route};
 pub use context::Context;
 pub use events::{Event, Observer};
-pub use game::{Departure, Game, Grid, Input, Refusal, Roster, To};
+pub use game::{Departure, Game, Grid, Input, Refusal, Roster, To, is_in_names};
 pub use keeping::{BadRecord, Commit, CommitId, Kept, NotKept, ReadingId};
 pub use metrics::TickReport;
 pub use record::Record;

@@ -3,6 +3,7 @@
 //! The text is read into raw tables that remember where in it they stood, and these become a [`World`] or the first
 //! [`WorldError`] that names the line. Nothing that comes out needs to be checked again.
 
+use super::character::Vitals;
 use super::packets::{self, Terrain};
 use super::place::{LocationId, Point, Rect};
 use super::world::{Exit, Location, LocationIndex, Rules, Spot, Start, World};
@@ -43,6 +44,7 @@ const LOCATIONS: usize = 4096;
 #[serde(deny_unknown_fields)]
 struct RawFile {
     rules: RawRules,
+    classes: RawClasses,
     start: RawStart,
     #[serde(rename = "location")]
     locations: Vec<RawLocation>,
@@ -62,6 +64,22 @@ struct RawRules {
     chat_characters: Spanned<u32>,
     chat_messages: Spanned<u32>,
     chat_window_s: Spanned<f32>,
+    characters: Spanned<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawClasses {
+    warden: RawVitals,
+    mage: RawVitals,
+    rogue: RawVitals,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawVitals {
+    hp: Spanned<u32>,
+    mana: Spanned<u32>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +158,7 @@ fn check(raw: &RawFile) -> Result<World, Mistake> {
     let mut world = World {
         start: check_start(&raw.start, &locations, &numbers)?,
         rules,
+        classes: check_classes(&raw.classes)?,
         names: locations
             .iter()
             .map(|l| packets::LocationName { id: l.id(), name: l.told.name.clone() })
@@ -165,7 +184,17 @@ fn check_rules(raw: &RawRules) -> Result<Rules, Mistake> {
         chat_characters: within(&raw.chat_characters, "chat_characters", 1..=4096)? as usize,
         chat_messages: within(&raw.chat_messages, "chat_messages", 1..=1000)?,
         chat_window_s: within(&raw.chat_window_s, "chat_window_s", NUMBERS)?,
+        characters: within(&raw.characters, "characters", 1..=100)? as usize,
     })
+}
+
+/// By the classes' numbers.
+fn check_classes(raw: &RawClasses) -> Result<[Vitals; 3], Mistake> {
+    let vitals = |raw: &RawVitals| {
+        let (hp, mana) = (within(&raw.hp, "hp", 1..=10_000)?, within(&raw.mana, "mana", 0..=10_000)?);
+        Ok(Vitals { hp, mana })
+    };
+    Ok([vitals(&raw.warden)?, vitals(&raw.mage)?, vitals(&raw.rogue)?])
 }
 
 /// The value, where it lies in `range`; what is no number lies in none.

@@ -38,6 +38,7 @@ mod settings;
 mod status;
 mod sweep;
 
+use self::accounts::Accounts;
 use self::core::Core;
 use crate::http::Page;
 use crate::http::cors::Origins;
@@ -46,6 +47,8 @@ use crate::packet::Code;
 use crate::registry::{self, Bans};
 use crate::time::{Tick, Time, WallMs};
 
+use std::collections::HashMap;
+
 pub use self::core::Tap;
 pub use auth::PROTOCOL_VERSION;
 pub use context::Context;
@@ -53,16 +56,20 @@ pub use events::{Event, Observer};
 pub use game::{Departure, Game, Grid, Input, Refusal, Roster, To};
 pub use metrics::TickReport;
 pub use record::Record;
-pub use settings::{BadGame, Settings};
+pub use settings::{AdminToken, BadGame, Settings};
 
 /// The server without its operating system.
 pub struct Engine {
     core: Core,
+    accounts: Accounts,
     hosts: Vec<Box<dyn host::Hosted>>,
     /// Where each game is entered.
     paths: Vec<(String, GameId)>,
     pages: Vec<Page>,
     next_guest: u32,
+    next_in_lobby: u32,
+    /// On which connection each account's player is.
+    seated: HashMap<(GameId, PlayerId), ConnId>,
     /// Peers whose sockets are not read until the next tick.
     paused: Vec<ConnId>,
     /// Peers that end when the next tick has answered their last packets.
@@ -90,11 +97,14 @@ impl Engine {
     pub fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Engine {
         Engine {
             origins: settings.allowed_origins.clone(),
+            accounts: Accounts::new(&settings, secrets),
             core: Core::new(settings, random, secrets),
             hosts: Vec::new(),
             paths: Vec::new(),
             pages: Vec::new(),
             next_guest: PlayerId::FIRST_GUEST,
+            next_in_lobby: PlayerId::FIRST_IN_LOBBY,
+            seated: HashMap::new(),
             paused: Vec::new(),
             ending: Vec::new(),
             refusing: 0,
@@ -135,7 +145,7 @@ impl Engine {
     fn answers(&self, path: &str) -> bool {
         self.paths.iter().any(|(taken, _)| taken == path)
             || self.pages.iter().any(|page| page.path() == path)
-            || routes::OWN.contains(&path)
+            || routes::own_methods(path).is_some()
     }
 
     /// Has `observer` told of everything that happens.
@@ -222,6 +232,7 @@ impl Engine {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
         self.core.inbox_bytes = 0;
+        self.change_players(now);
         for (conn, response) in std::mem::take(&mut self.core.answers) {
             self.answer_later(conn, response, now);
         }
@@ -229,6 +240,7 @@ impl Engine {
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);
+        self.tend_accounts(now);
         self.core.save_what_lags(self.draining);
         for conn in std::mem::take(&mut self.paused) {
             if let Some(peer) = self.core.peers.get_mut(conn) {

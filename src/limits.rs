@@ -97,6 +97,22 @@ pub const BYTE_RATE_MESSAGES: u32 = 16;
 pub const ADDRESSES: usize = 1 << 16;
 /// Bans held at once.
 pub const BANS: usize = 1 << 16;
+/// Over which time failed logins are counted.
+pub const LOGIN_WINDOW: Duration = Duration::from_secs(60);
+/// Failed logins within that time for one name from one address; the next is refused.
+pub const LOGIN_FAILURES_NAME_AND_ADDRESS: usize = 5;
+/// The same for one name from anywhere.
+pub const LOGIN_FAILURES_NAME: usize = 100;
+/// The same for one address, whatever the name.
+pub const LOGIN_FAILURES_ADDRESS: usize = 20;
+/// Names, addresses and pairs of them whose failures are remembered, of each so many; over it the quiet are forgotten.
+pub const LOGIN_KEYS: usize = 1 << 14;
+/// Characters that are kept of a name that somebody tried to log in with: more than any account's has.
+pub const LOGIN_NAME: usize = 32;
+/// Passwords of one address that may be on their way through hashing.
+pub const HASHES_PER_ADDRESS: u32 = 4;
+/// Characters of a ban's reason.
+pub const BAN_REASON: usize = 200;
 /// Characters of a guest's name.
 pub const GUEST_NAME: usize = 20;
 /// Regions of all the grids of one game.

@@ -33,6 +33,13 @@ impl Asker {
         Asker(Asked::Nobody)
     }
 
+    /// Somebody who stands in a test's own books.
+    #[cfg(test)]
+    pub(crate) fn for_test(is_call: bool) -> Asker {
+        let packet = Asked::Packet { player: PlayerId(0), visit: None, id: None };
+        Asker(if is_call { Asked::Call(None) } else { packet })
+    }
+
     /// Whether it asked over HTTP.
     pub fn is_call(&self) -> bool {
         matches!(self.0, Asked::Call(_))

@@ -6,6 +6,7 @@
 
 use super::Engine;
 use super::game::Refusal;
+use super::rest;
 use super::routes::{self, Outcome};
 use crate::http::{Method, Request, Response, cors};
 use crate::ids::{AccountId, ConnId, GameId};
@@ -136,7 +137,7 @@ impl Engine {
         };
         let account = match route.access {
             Access::Public => None,
-            Access::Account => Some(self.caller(request, now)?),
+            Access::Account => Some(self.login(request, now).map_err(|refusal| rest::refused(&refusal))?.account),
         };
         if request.body.len() > limits::CALL_BODY {
             let message = format!("the body has at most {} bytes", limits::CALL_BODY);
@@ -151,11 +152,6 @@ impl Engine {
         }
         self.core.inbox_bytes += size;
         Ok(())
-    }
-
-    /// Whose request it is.
-    fn caller(&mut self, _request: &Request, _now: Time) -> Result<AccountId, Response> {
-        Err(routes::response_of(&Refusal::new(Code::Unauthenticated, "log in first")))
     }
 
     /// The routes of games that have a path.

@@ -84,9 +84,7 @@ impl Engine {
         self.core.now = now;
         let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
         let was_playing = peer.session.phase().is_websocket();
-        if !peer.session.end_half() {
-            peer.session.step(Step::Finish, now);
-        }
+        peer.session.step(Step::Finish, now);
         if was_playing {
             self.leave_game(conn, Departure::Lost);
         }
@@ -121,10 +119,6 @@ impl Engine {
             let next = self.write(conn, out, now);
             // Pipelined requests go on where the answers before them have all been taken.
             let mut backlog = match (next, self.core.peers.get_mut(conn)) {
-                (Next::Read, Some(peer)) if peer.session.is_served() => {
-                    peer.session.step(Step::Finish, now);
-                    continue;
-                }
                 (Next::Read, Some(peer)) => peer.session.take_backlog(),
                 _ => return next,
             };
@@ -172,6 +166,7 @@ impl Engine {
             // A peer that does not take its answers may not ask for more of them.
             Phase::Closing | Phase::Http if !drained => Next::Pause,
             Phase::Http if peer.session.is_unanswered() => Next::Pause,
+            Phase::Auth if peer.held_back.is_some() => Next::Pause,
             Phase::Playing if peer.inbox_is_full(tick) => {
                 if !peer.paused {
                     peer.paused = true;

@@ -87,12 +87,20 @@ impl Errands {
         self.carrier != Carrier::Nobody
     }
 
+    /// Whether an errand could be sent now.
+    pub(super) fn check(&self) -> Result<(), Unsent> {
+        match self.carrier {
+            Carrier::Nobody => Err(Unsent::NoStorage),
+            Carrier::Driver if self.tickets.free() == 0 => Err(Unsent::Busy),
+            Carrier::Driver | Carrier::Log => Ok(()),
+        }
+    }
+
     /// Sends an errand and remembers `pending` until its answer comes.
     pub(super) fn send(&mut self, pending: Pending, errand: Errand) -> Result<(), Unsent> {
-        match self.carrier {
-            Carrier::Nobody => return Err(Unsent::NoStorage),
-            Carrier::Log => return Ok(()),
-            Carrier::Driver => {}
+        self.check()?;
+        if self.carrier == Carrier::Log {
+            return Ok(());
         }
         let ticket = self.tickets.take(pending).map_err(|_| Unsent::Busy)?;
         self.outgoing.push_back((ticket, errand));

@@ -135,7 +135,7 @@ impl Commit {
     }
 
     /// The same as storage is asked for it.
-    fn into_parts(self, game: &'static str, time: WallMs) -> Result<(Vec<Change>, Vec<NewEvent>), String> {
+    pub(crate) fn into_parts(self, game: &'static str, time: WallMs) -> Result<(Vec<Change>, Vec<NewEvent>), String> {
         if let Some(why) = self.broken {
             return Err(why);
         }

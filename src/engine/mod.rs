@@ -41,6 +41,7 @@ mod settings;
 mod status;
 mod sweep;
 
+use self::accounts::Accounts;
 use self::core::Core;
 use crate::http::Page;
 use crate::http::cors::Origins;
@@ -48,6 +49,8 @@ use crate::ids::{ConnId, GameId, PlayerId};
 use crate::packet::Code;
 use crate::registry::{self, Bans};
 use crate::time::{Tick, Time, WallMs};
+
+use std::collections::HashMap;
 
 pub use self::core::Tap;
 pub use asker::Asker;
@@ -59,11 +62,12 @@ pub use game::{Departure, Game, Grid, Input, Refusal, Roster, To, is_in_names};
 pub use keeping::{BadRecord, Commit, CommitId, Kept, NotKept, ReadingId};
 pub use metrics::TickReport;
 pub use record::Record;
-pub use settings::{BadGame, Settings};
+pub use settings::{AdminToken, BadGame, Settings};
 
 /// The server without its operating system.
 pub struct Engine {
     core: Core,
+    accounts: Accounts,
     hosts: Vec<Box<dyn host::Hosted>>,
     /// Where each game is entered.
     paths: Vec<(String, GameId)>,
@@ -71,6 +75,9 @@ pub struct Engine {
     routes: Vec<(GameId, Route)>,
     pages: Vec<Page>,
     next_guest: u32,
+    next_in_lobby: u32,
+    /// On which connection each account's player is.
+    seated: HashMap<(GameId, PlayerId), ConnId>,
     /// Peers whose sockets are not read until the next tick.
     paused: Vec<ConnId>,
     /// Peers that end when the next tick has answered their last packets.
@@ -98,12 +105,15 @@ impl Engine {
     pub fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Engine {
         Engine {
             origins: settings.allowed_origins.clone(),
+            accounts: Accounts::new(&settings, secrets),
             core: Core::new(settings, random, secrets),
             hosts: Vec::new(),
             paths: Vec::new(),
             routes: Vec::new(),
             pages: Vec::new(),
             next_guest: PlayerId::FIRST_GUEST,
+            next_in_lobby: PlayerId::FIRST_IN_LOBBY,
+            seated: HashMap::new(),
             paused: Vec::new(),
             ending: Vec::new(),
             refusing: 0,
@@ -148,7 +158,7 @@ impl Engine {
     fn answers(&self, path: &str) -> bool {
         self.paths.iter().any(|(taken, _)| taken == path)
             || self.pages.iter().any(|page| page.path() == path)
-            || routes::OWN.contains(&path)
+            || routes::own_methods(path).is_some()
     }
 
     /// Has `observer` told of everything that happens.
@@ -235,6 +245,7 @@ impl Engine {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
         self.core.inbox_bytes = 0;
+        self.change_players(now);
         for (conn, response) in std::mem::take(&mut self.core.answers) {
             self.answer_later(conn, response, now);
         }
@@ -242,6 +253,7 @@ impl Engine {
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);
+        self.tend_accounts(now);
         self.core.save_what_lags(self.draining);
         for conn in std::mem::take(&mut self.paused) {
             if let Some(peer) = self.core.peers.get_mut(conn) {

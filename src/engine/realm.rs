@@ -40,8 +40,8 @@ pub(crate) struct Member {
 /// Who goes by one name, without regard to case.
 #[derive(Debug, Default)]
 struct NameUse {
-    /// Whether somebody has the name without a number.
-    plain: bool,
+    /// How many have the name without a number: one guest, or those whose own it is.
+    plain: u32,
     /// How many present players' names begin with it.
     live: u32,
     /// The last number appended.
@@ -66,16 +66,23 @@ impl Realm {
     }
 
     /// Reserves `wanted`, or the first of `wanted#2`, `wanted#3`... that nobody present has; `#` stands in no name that
-    /// one can ask for.
-    pub(crate) fn reserve_name(&mut self, wanted: &str) -> String {
+    /// one can ask for. `taken`: somebody who is away has it.
+    pub(crate) fn reserve_name(&mut self, wanted: &str, taken: bool) -> String {
         let name_use = self.names.entry(wanted.to_lowercase()).or_default();
         name_use.live += 1;
-        if !name_use.plain {
-            name_use.plain = true;
+        if name_use.plain == 0 && !taken {
+            name_use.plain = 1;
             return wanted.to_owned();
         }
         name_use.last = name_use.last.max(1) + 1;
         format!("{wanted}#{}", name_use.last)
+    }
+
+    /// Reserves a name for whom it belongs to: as it is, whoever present may have it.
+    pub(crate) fn take_name(&mut self, name: &str) {
+        let name_use = self.names.entry(name.to_lowercase()).or_default();
+        name_use.live += 1;
+        name_use.plain += 1;
     }
 
     /// Gives a reserved name back.
@@ -85,7 +92,7 @@ impl Realm {
             None => (name.to_lowercase(), true),
         };
         let Some(name_use) = self.names.get_mut(&base) else { return };
-        name_use.plain &= !plain;
+        name_use.plain = name_use.plain.saturating_sub(u32::from(plain));
         name_use.live = name_use.live.saturating_sub(1);
         if name_use.live == 0 {
             self.names.remove(&base);
@@ -263,16 +270,31 @@ mod tests {
     #[test]
     fn names_are_unique_among_those_present() {
         let mut r = realm();
-        assert_eq!(r.reserve_name("Ann"), "Ann");
-        assert_eq!(r.reserve_name("ann"), "ann#2");
-        assert_eq!(r.reserve_name("ANN"), "ANN#3");
+        assert_eq!(r.reserve_name("Ann", false), "Ann");
+        assert_eq!(r.reserve_name("ann", false), "ann#2");
+        assert_eq!(r.reserve_name("ANN", false), "ANN#3");
         r.release_name("ann#2");
-        assert_eq!(r.reserve_name("Ann"), "Ann#4", "a number is not used again while the name is");
+        assert_eq!(r.reserve_name("Ann", false), "Ann#4", "a number is not used again while the name is");
         r.release_name("Ann");
-        assert_eq!(r.reserve_name("ann"), "ann");
+        assert_eq!(r.reserve_name("ann", false), "ann");
         for name in ["ann", "ANN#3", "Ann#4"] {
             r.release_name(name);
         }
+        assert!(r.names.is_empty());
+        assert_eq!(r.reserve_name("Cara", true), "Cara#2", "whose name it is may be away");
+        r.release_name("Cara#2");
+        assert!(r.names.is_empty());
+    }
+
+    #[test]
+    fn a_name_of_one_s_own_is_had_as_it_is() {
+        let mut r = realm();
+        assert_eq!(r.reserve_name("Ann", false), "Ann");
+        r.take_name("Ann");
+        r.release_name("Ann");
+        assert_eq!(r.reserve_name("ann", false), "ann#2", "one of the two is still there");
+        r.release_name("Ann");
+        r.release_name("ann#2");
         assert!(r.names.is_empty());
     }
 }

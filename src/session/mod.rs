@@ -144,8 +144,6 @@ struct Http {
     backlog: Vec<u8>,
     /// The request whose answer is still being found out.
     unanswered: Option<Unanswered>,
-    /// Nothing more will come; what was asked before is answered.
-    ended: bool,
 }
 
 /// What has to be known of a request when its answer comes later.
@@ -235,21 +233,6 @@ impl Session {
     /// Takes it: the answer is here.
     pub fn take_unanswered(&mut self) -> Option<Unanswered> {
         self.http.as_mut()?.unanswered.take()
-    }
-
-    /// The peer has ended its half. True where it is still to be answered, and the connection stays for that.
-    pub fn end_half(&mut self) -> bool {
-        let waits = self.is_unanswered();
-        if let Some(http) = self.http.as_mut().filter(|_| waits) {
-            http.ended = true;
-        }
-        waits
-    }
-
-    /// Whether the peer has ended its half and all that it had asked is answered.
-    pub fn is_served(&self) -> bool {
-        let served = |http: &Http| http.ended && http.unanswered.is_none() && http.backlog.is_empty();
-        self.http.as_deref().is_some_and(served)
     }
 
     /// Whether an answer is still to come.

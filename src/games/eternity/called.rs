@@ -6,10 +6,10 @@ use super::play::Play;
 use crate::account::LogEntry;
 use crate::engine::{Asker, Call, NotKept, ReadingId, Refusal, Route};
 use crate::http::Method::{Delete, Get, Post};
-use crate::ids::AccountId;
+use crate::ids::{AccountId, PlayerId};
 use crate::packet::Code;
 use crate::time::Tick;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -67,7 +67,7 @@ impl Play {
 
     fn answer_list(&mut self, fx: &mut impl Effects, account: AccountId) {
         for character in self.characters.list(account, &self.world) {
-            self.remember(crate::ids::PlayerId(character.id));
+            self.remember(PlayerId(character.id));
         }
         let characters = self.characters.list(account, &self.world);
         let asker = fx.asker();
@@ -174,4 +174,3 @@ fn number<T: std::str::FromStr>(call: &Call, name: &str) -> Result<Option<T>, Re
 
 /// What [`Play`] remembers of the last census: when it was, and the answer.
 pub(super) type Census = Option<(Tick, Arc<Value>)>;
-

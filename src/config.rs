@@ -35,7 +35,7 @@ pub struct Key {
 /// Every key, in the order of the documentation.
 pub const KEYS: &[Key] = &[
     key("listen", r#""127.0.0.1:8080""#, "address and port to listen on; port 0 picks a free one"),
-    key("data_dir", r#""data""#, "folder of the database (taken from the release that has accounts on)"),
+    key("data_dir", r#""data""#, "folder of the database"),
     key("max_connections", "4096", "connections at once, 1 to 1000000"),
     key("max_players", "1000", "players at once over all games, 1 to 1000000"),
     key("open", "true", "false: no newcomers are let in"),
@@ -65,6 +65,8 @@ pub const KEYS: &[Key] = &[
         "300",
         "how often old logins are swept (taken from the release that has accounts on)",
     ),
+    key("hash_memory_kib", "19456", "memory that hashing a password takes, KiB, 8 to 1048576"),
+    key("hash_passes", "2", "passes over it, 1 to 100"),
     key("shutdown_grace_ms", "5000", "how long a stop may take, 0 to 3600000"),
     key("max_message", "16384", "bytes of one message, 512 to 1048576 (4096 before auth)"),
     key("message_rate", "60", "messages a second and connection, 1 to 100000"),
@@ -200,6 +202,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The folder of the database.
     pub data_dir: PathBuf,
+    /// Memory that hashing a password takes, KiB.
+    pub hash_memory_kib: u32,
+    /// Passes over it.
+    pub hash_passes: u32,
     /// How long a stop may take.
     pub shutdown_grace: Duration,
     /// The loop.
@@ -258,6 +264,8 @@ impl Config {
         Ok(Config {
             listen: from.parsed("listen", "an address and a port, such as 127.0.0.1:8080")?,
             data_dir: from.path("data_dir")?.ok_or_else(|| from.wrong("data_dir", "must not be empty"))?,
+            hash_memory_kib: from.number("hash_memory_kib", 8..=1 << 20)?,
+            hash_passes: from.number("hash_passes", 1..=100)?,
             shutdown_grace: from.millis("shutdown_grace_ms", 0..=3_600_000)?,
             net: net::Settings::default(),
             engine,

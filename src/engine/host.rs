@@ -35,6 +35,8 @@ pub(super) trait Hosted: Send {
     fn caught_up(&mut self, from: Sender);
     /// Puts the outcome of a commit before the game's next tick.
     fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>);
+    /// Whether something waits for the game's next tick.
+    fn has_inputs(&self) -> bool;
     /// Takes back a recorded input; false where it cannot be read.
     fn replay(&mut self, input: &[u8]) -> bool;
     /// Runs the tick.
@@ -140,6 +142,10 @@ impl<G: Game> Hosted for Host<G> {
         let outcome = outcome.map_err(|failure| failure.code());
         let nobody = Sender { player: PlayerId(0), conn: None, encoding: Encoding::Json };
         self.push(nobody, None, Input::Committed { commit, outcome });
+    }
+
+    fn has_inputs(&self) -> bool {
+        !self.inbox.is_empty()
     }
 
     fn replay(&mut self, input: &[u8]) -> bool {

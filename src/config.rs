@@ -57,6 +57,8 @@ pub const KEYS: &[Key] = &[
     ),
     key("session_timeout_s", "3600", "how long a login lasts unused, 1 to 31536000"),
     key("session_cleanup_s", "300", "how often logins and bans that are over are swept, 1 to 86400"),
+    key("hash_memory_kib", "19456", "memory that hashing a password takes, KiB, 8 to 1048576"),
+    key("hash_passes", "2", "passes over it, 1 to 100"),
     key("shutdown_grace_ms", "5000", "how long a stop may take, 0 to 3600000"),
     key("max_message", "16384", "bytes of one message, 512 to 1048576 (4096 before auth)"),
     key("message_rate", "60", "messages a second and connection, 1 to 100000"),
@@ -192,6 +194,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The folder of the database.
     pub data_dir: PathBuf,
+    /// Memory that hashing a password takes, KiB.
+    pub hash_memory_kib: u32,
+    /// Passes over it.
+    pub hash_passes: u32,
     /// How long a stop may take.
     pub shutdown_grace: Duration,
     /// The loop.
@@ -253,6 +259,8 @@ impl Config {
         Ok(Config {
             listen: from.parsed("listen", "an address and a port, such as 127.0.0.1:8080")?,
             data_dir: from.path("data_dir")?.ok_or_else(|| from.wrong("data_dir", "must not be empty"))?,
+            hash_memory_kib: from.number("hash_memory_kib", 8..=1 << 20)?,
+            hash_passes: from.number("hash_passes", 1..=100)?,
             shutdown_grace: from.millis("shutdown_grace_ms", 0..=3_600_000)?,
             net: net::Settings::default(),
             engine,

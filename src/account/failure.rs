@@ -35,6 +35,18 @@ impl fmt::Display for Failure {
 
 impl std::error::Error for Failure {}
 
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Failure {
+        Failure::Refused(refused)
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        Failure::Store(error)
+    }
+}
+
 /// What cannot be done as things stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {

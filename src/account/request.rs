@@ -253,11 +253,17 @@ pub trait Store {
 }
 
 /// Commits a group, one answer for each request in its place. Where the disk will not have the group as a whole, each request
-/// is tried by itself, so that one that does not fit takes no others with it.
+/// is tried by itself, so that one that does not fit, or that reads what is damaged, takes no others with it. A locked
+/// file is locked for all of them, and waiting for each in turn would take too long.
 pub fn commit(store: &mut impl Store, group: &[Request]) -> Vec<Result<Reply, Failure>> {
     match store.commit(group) {
-        Ok(replies) => replies.into_iter().map(|reply| reply.map_err(Failure::Refused)).collect(),
-        Err(error) if group.len() <= 1 => group.iter().map(|_| Err(Failure::Store(error.clone()))).collect(),
+        Ok(replies) => {
+            debug_assert_eq!(replies.len(), group.len(), "each request has its answer");
+            replies.into_iter().map(|reply| reply.map_err(Failure::Refused)).collect()
+        }
+        Err(error) if group.len() <= 1 || error == StoreError::Locked => {
+            group.iter().map(|_| Err(Failure::Store(error.clone()))).collect()
+        }
         Err(_) => group.iter().flat_map(|request| commit(store, std::slice::from_ref(request))).collect(),
     }
 }

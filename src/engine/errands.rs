@@ -249,9 +249,13 @@ impl Engine {
         self.hosts[usize::from(game.0)].logged(reading, outcome);
     }
 
-    /// Whether nothing is under way and all that may lag is on disk. Where nobody carries errands it always is.
-    pub fn is_saved(&self) -> bool {
-        self.core.errands.under_way() == 0 && self.core.errands.outgoing.is_empty()
+    /// Whether a draining engine may be dropped: nobody is left, games have heard so, and all that they saved is on disk.
+    pub fn is_settled(&self) -> bool {
+        let heard = self.hosts.iter().all(|host| !host.has_inputs());
+        self.is_empty()
+            && heard
+            && self.core.errands.under_way() == 0
+            && self.core.errands.outgoing.is_empty()
     }
 }
 

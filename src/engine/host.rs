@@ -45,6 +45,8 @@ pub(super) trait Hosted: Send {
     fn collections(&self) -> &'static [&'static str];
     /// Puts all that the game has kept before its first tick; none of it where it cannot read one.
     fn load(&mut self, records: Vec<Kept>) -> Result<(), BadRecord>;
+    /// Whether something waits for the game's next tick.
+    fn has_inputs(&self) -> bool;
     /// Takes back a recorded input; false where it cannot be read.
     fn replay(&mut self, input: &[u8]) -> bool;
     /// Runs the tick.
@@ -186,6 +188,10 @@ impl<G: Game> Hosted for Host<G> {
         }
         self.push(Sender::NOBODY, None, Input::Loaded { records });
         Ok(())
+    }
+
+    fn has_inputs(&self) -> bool {
+        !self.inbox.is_empty()
     }
 
     fn replay(&mut self, input: &[u8]) -> bool {

@@ -320,6 +320,11 @@ impl Engine {
         self.hosts.iter().enumerate().flat_map(of).collect()
     }
 
+    /// All games, in the order in which they were added.
+    pub fn games(&self) -> impl Iterator<Item = GameId> + use<> {
+        (0..self.hosts.len()).map(|index| GameId(index as u16))
+    }
+
     /// Hands a game what it has kept, all of it at once: the first that it hears. Where there is storage every game is called
     /// for, be it with nothing.
     ///

@@ -47,7 +47,7 @@ fn the_readme_shows_the_game_that_the_crate_s_documentation_compiles() {
 fn it_is_short() {
     let program = program();
     let code = said(&program).into_iter().filter(|line| !line.starts_with("//")).count();
-    assert!(code <= 80, "{code} lines");
+    assert!(code <= 90, "{code} lines");
 }
 
 /// A server of its own on a free port; stops when dropped.

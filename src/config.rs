@@ -35,7 +35,7 @@ pub struct Key {
 /// Every key, in the order of the documentation.
 pub const KEYS: &[Key] = &[
     key("listen", r#""127.0.0.1:8080""#, "address and port to listen on; port 0 picks a free one"),
-    key("data_dir", r#""data""#, "folder of the database (taken from the release that has accounts on)"),
+    key("data_dir", r#""data""#, "folder of the database; made where it is missing"),
     key("max_connections", "4096", "connections at once, 1 to 1000000"),
     key("max_players", "1000", "players at once over all games, 1 to 1000000"),
     key("open", "true", "false: no newcomers are let in"),
@@ -55,16 +55,10 @@ pub const KEYS: &[Key] = &[
         "30000",
         "how long a lost player may come back (taken from the release that resumes on)",
     ),
-    key(
-        "session_timeout_s",
-        "3600",
-        "how long a login lasts unused (taken from the release that has accounts on)",
-    ),
-    key(
-        "session_cleanup_s",
-        "300",
-        "how often old logins are swept (taken from the release that has accounts on)",
-    ),
+    key("session_timeout_s", "3600", "how long a login lasts unused, 1 to 31536000"),
+    key("session_cleanup_s", "300", "how often logins and bans that are over are swept, 1 to 86400"),
+    key("hash_memory_kib", "19456", "memory that hashing a password takes, KiB, 8 to 1048576"),
+    key("hash_passes", "2", "passes over it, 1 to 100"),
     key("shutdown_grace_ms", "5000", "how long a stop may take, 0 to 3600000"),
     key("max_message", "16384", "bytes of one message, 512 to 1048576 (4096 before auth)"),
     key("message_rate", "60", "messages a second and connection, 1 to 100000"),
@@ -80,7 +74,7 @@ pub const KEYS: &[Key] = &[
     key("log_level", r#""info""#, "off, error, warn, info, debug or trace"),
     key("log_file", r#""""#, "a file that the log is also written to; its folder is made"),
     key("world", r#""""#, "a world file in place of the built-in one"),
-    key("admin_token", r#""""#, "what opens /api/admin (taken from the release that has accounts on)"),
+    key("admin_token", r#""""#, "what opens /api/admin; empty: nothing does"),
 ];
 
 const fn key(name: &'static str, default: &'static str, meaning: &'static str) -> Key {
@@ -200,6 +194,10 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The folder of the database.
     pub data_dir: PathBuf,
+    /// Memory that hashing a password takes, KiB.
+    pub hash_memory_kib: u32,
+    /// Passes over it.
+    pub hash_passes: u32,
     /// How long a stop may take.
     pub shutdown_grace: Duration,
     /// The loop.
@@ -252,12 +250,17 @@ impl Config {
             trusted_proxies: from.networks("trusted_proxies")?,
             allowed_origins: from.origins("allowed_origins")?,
             memory_limit: from.size("memory_limit", 1 << 20..=usize::MAX >> 1)?,
+            session_timeout: from.seconds("session_timeout_s", 1..=31_536_000)?,
+            session_cleanup: from.seconds("session_cleanup_s", 1..=86_400)?,
+            admin_token: engine::AdminToken::new(&from.text("admin_token")?),
             registry,
             session,
         };
         Ok(Config {
             listen: from.parsed("listen", "an address and a port, such as 127.0.0.1:8080")?,
             data_dir: from.path("data_dir")?.ok_or_else(|| from.wrong("data_dir", "must not be empty"))?,
+            hash_memory_kib: from.number("hash_memory_kib", 8..=1 << 20)?,
+            hash_passes: from.number("hash_passes", 1..=100)?,
             shutdown_grace: from.millis("shutdown_grace_ms", 0..=3_600_000)?,
             net: net::Settings::default(),
             engine,
@@ -339,6 +342,10 @@ impl Reader<'_> {
         self.integer(name, range).map(Duration::from_millis)
     }
 
+    fn seconds(&self, name: &'static str, range: RangeInclusive<u64>) -> Result<Duration, ConfigError> {
+        self.integer(name, range).map(Duration::from_secs)
+    }
+
     /// A list of texts; as text, they stand between commas.
     fn list(&self, name: &'static str) -> Result<Vec<String>, ConfigError> {
         let wrong = || self.wrong(name, "must be a list of texts");
@@ -374,11 +381,8 @@ impl Reader<'_> {
     /// right.
     fn check_reserved(&self) -> Result<(), ConfigError> {
         self.integer("resume_grace_ms", 0..=3_600_000)?;
-        self.integer("session_timeout_s", 1..=31_536_000)?;
-        self.integer("session_cleanup_s", 1..=86_400)?;
         self.flag("compression")?;
-        self.integer("compress_over", 0..=1 << 20)?;
-        self.text("admin_token").map(|_| ())
+        self.integer("compress_over", 0..=1 << 20).map(|_| ())
     }
 }
 

@@ -39,9 +39,17 @@ impl PlayerId {
     /// The first id that a guest gets; characters stay below it.
     pub const FIRST_GUEST: u32 = 1_000_000_000;
 
+    /// The first id of somebody in the lobby: logged in, and nobody in the world yet. Guests stay below it.
+    pub const FIRST_IN_LOBBY: u32 = 3_000_000_000;
+
     /// Whether this is a guest's id.
     pub fn is_guest(self) -> bool {
-        self.0 >= Self::FIRST_GUEST
+        (Self::FIRST_GUEST..Self::FIRST_IN_LOBBY).contains(&self.0)
+    }
+
+    /// Whether this stands for an account that has nobody in the world yet.
+    pub fn is_in_lobby(self) -> bool {
+        self.0 >= Self::FIRST_IN_LOBBY
     }
 }
 

@@ -52,9 +52,9 @@
 //! | --- | --- |
 //! | 0, vocabulary | [`address`] [`ids`] [`limits`] [`outgoing`] [`random`] [`time`] |
 //! | 1, codecs | [`http`] [`packet`] [`websocket`] |
-//! | 2, sessions | [`registry`] [`session`] |
+//! | 2, sessions | [`account`] [`registry`] [`session`] |
 //! | 3, engine | [`engine`] |
-//! | 4, edges and games | [`client`] `games` [`net`] [`sim`] [`web`] |
+//! | 4, edges and games | [`client`] `games` [`net`] [`sim`] `storage` [`web`] |
 //! | 5, the program's parts | `bots` [`config`] [`logging`] [`server`] |
 //! | 6, the program | the binary |
 
@@ -69,6 +69,7 @@ pub mod http;
 pub mod packet;
 pub mod websocket;
 
+pub mod account;
 pub mod registry;
 pub mod session;
 
@@ -79,6 +80,8 @@ pub mod client;
 pub mod games;
 pub mod net;
 pub mod sim;
+#[cfg(feature = "storage")]
+pub mod storage;
 pub mod web;
 
 #[cfg(feature = "eternity")]

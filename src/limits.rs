@@ -43,8 +43,12 @@ pub const HTTP_BODY: usize = 64 << 10;
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
 /// Bytes of chunk extensions in one chunked body, all chunks together.
 pub const HTTP_CHUNK_EXTENSIONS: usize = 1 << 10;
+/// Bytes of the body of a request that a game answers; it waits for the tick.
+pub const CALL_BODY: usize = 4 << 10;
 /// How long a request body may take to arrive, counted from the end of its head.
 pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
+/// How long the answer to a request may take to be found out; then it is 503.
+pub const HTTP_ANSWER_TIME: Duration = Duration::from_secs(30);
 /// How long a kept-alive connection may stand between two requests.
 pub const HTTP_IDLE_TIME: Duration = Duration::from_secs(60);
 
@@ -95,10 +99,36 @@ pub const BYTE_RATE_MESSAGES: u32 = 16;
 pub const ADDRESSES: usize = 1 << 16;
 /// Bans held at once.
 pub const BANS: usize = 1 << 16;
+/// Over which time failed logins are counted.
+pub const LOGIN_WINDOW: Duration = Duration::from_secs(60);
+/// Failed logins within that time for one name from one address; the next is refused.
+pub const LOGIN_FAILURES_NAME_AND_ADDRESS: usize = 5;
+/// The same for one name from anywhere.
+pub const LOGIN_FAILURES_NAME: usize = 100;
+/// The same for one address, whatever the name.
+pub const LOGIN_FAILURES_ADDRESS: usize = 20;
+/// Names, addresses and pairs of them whose failures are remembered, of each so many; over it the quiet are forgotten.
+pub const LOGIN_KEYS: usize = 1 << 14;
+/// Characters that are kept of a name that somebody tried to log in with: more than any account's has.
+pub const LOGIN_NAME: usize = 32;
+/// Passwords of one address that may be on their way through hashing.
+pub const HASHES_PER_ADDRESS: u32 = 4;
+/// Characters of a ban's reason.
+pub const BAN_REASON: usize = 200;
 /// Characters of a guest's name.
 pub const GUEST_NAME: usize = 20;
 /// Regions of all the grids of one game.
 pub const REGIONS: usize = 1 << 22;
+/// Errands to storage and hashing under way at once; who wants another is told `busy`.
+pub const STORAGE_TICKETS: u32 = 256;
+/// Passwords waiting for the hashing thread; more are told `busy`.
+pub const HASH_QUEUE: usize = 64;
+/// How often what may lag goes to disk.
+pub const SAVE_INTERVAL: Duration = Duration::from_secs(10);
+/// Records and renewals in one save; the next goes when that one is on disk.
+pub const SAVE_ITEMS: usize = 1024;
+/// Login sessions of one account; a new one ends those that would expire first.
+pub const SESSIONS_PER_ACCOUNT: u32 = 16;
 /// Log lines waiting for their writer; more are dropped and counted.
 pub const LOG_QUEUE: usize = 4096;
 /// Samples kept of the last minute's ticks: all of them at any rate that may be set.
@@ -112,5 +142,6 @@ const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
 const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);
 const _: () = assert!(CONTROL_BURST >= CONTROL_RATE);
+const _: () = assert!(HASH_QUEUE < STORAGE_TICKETS as usize, "hashing leaves tickets for storage");
 const _: () =
     assert!(PACKET_DEPTH < 128, "serde_json reads 128 deep: ours is the bound that counts in both encodings");

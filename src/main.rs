@@ -7,7 +7,7 @@ use evertick::games::eternity;
 use evertick::http::Page;
 use evertick::packet::Encoding;
 use evertick::server::{Server, Settings};
-use evertick::{config, logging, web};
+use evertick::{config, logging, storage, web};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -32,6 +32,36 @@ enum Command {
     Serve(Box<Serve>),
     /// Load a server with guests who walk and chat, and print what they saw.
     Bots(Bots),
+    /// Copy the database into a new file; the server may be running.
+    Backup(Backup),
+    /// Check a database and count what is in it; the server may be running.
+    Check(Check),
+}
+
+/// The copy is as the database was at one moment, and is checked before it gets its name.
+#[derive(Debug, Args)]
+#[command(after_help = "To restore it, put it into an empty data folder as evertick.db.")]
+struct Backup {
+    /// The copy; no file may have that name
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Folder of the database [default: as the server's settings say]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<String>,
+    /// Read settings from this file [default: evertick.toml, where there is one]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Reads all of it and changes nothing.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit code 0: sound. 1: damaged, and the lines say where. 2: it cannot be read at all."
+)]
+struct Check {
+    /// Folder of the database
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
 }
 
 /// Guests who walk and chat.
@@ -114,6 +144,8 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Some(Command::Bots(bots)) => load(&bots),
+        Some(Command::Backup(backup)) => copy(backup).map(|()| ExitCode::SUCCESS),
+        Some(Command::Check(check)) => inspect(&check),
         Some(Command::Serve(serve)) => run(&serve).map(|()| ExitCode::SUCCESS),
         None => run(&cli.serve).map(|()| ExitCode::SUCCESS),
     };
@@ -152,6 +184,23 @@ fn load(args: &Bots) -> Result<ExitCode, String> {
     })
 }
 
+/// Copies the database. `Err` is the one line that says why there is no copy.
+fn copy(args: Backup) -> Result<(), String> {
+    let serve = Serve { config: args.config, data_dir: args.data_dir, ..Serve::default() };
+    let config = configure(&serve).map_err(|error| error.to_string())?;
+    let bytes = storage::backup(&config.data_dir, &args.file).map_err(|error| error.to_string())?;
+    // Nobody may be reading; the exit code says it too.
+    let _ = writeln!(std::io::stdout(), "{}: {bytes} bytes", args.file.display());
+    Ok(())
+}
+
+/// Checks a database. `Err` is the one line that says why it could not be read.
+fn inspect(args: &Check) -> Result<ExitCode, String> {
+    let checked = storage::check(&args.dir).map_err(|error| error.to_string())?;
+    let _ = write!(std::io::stdout(), "{checked}");
+    Ok(if checked.damage.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
 /// Runs the server to its end. `Err` is the one line that says why it did not start.
 fn run(serve: &Serve) -> Result<(), String> {
     let config = configure(serve).map_err(|error| error.to_string())?;
@@ -166,6 +215,8 @@ fn run(serve: &Serve) -> Result<(), String> {
     let settings = Settings {
         listen: config.listen,
         shutdown_grace: config.shutdown_grace,
+        data_dir: Some(config.data_dir),
+        hashing: storage::Cost { memory_kib: config.hash_memory_kib, passes: config.hash_passes },
         net: config.net,
         engine: config.engine,
         ..Settings::default()

@@ -3,9 +3,12 @@
 //! [`Server`] puts games and pages together, [`Server::bind`] takes the port, [`Bound::run`] serves until it is told to
 //! stop. One's own game runs with three calls; see `examples/meadow.rs`.
 //!
-//! It adds to the loop what the engine must not know: when a tick is due, how long it took, the wall clock, and that
-//! somebody pressed Ctrl-C. It decides nothing about peers.
+//! It adds to the loop what the engine must not know: when a tick is due, how long it took, the wall clock, the disk, and
+//! that somebody pressed Ctrl-C. It decides nothing about peers.
 
+mod keeping;
+
+use self::keeping::Keeping;
 use crate::address::Network;
 use crate::engine::{BadGame, Engine, Game, Observer, Settings as EngineSettings, TickReport};
 use crate::http::Page;
@@ -16,6 +19,7 @@ use crate::registry::Ban;
 use crate::time::{Tick, TickClock, Time, WallMs};
 use std::io::{self, Write};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -29,6 +33,12 @@ pub struct Settings {
     pub shutdown_grace: Duration,
     /// The seed of the rules' chance; `None` takes one from the operating system.
     pub seed: Option<u64>,
+    /// The folder of the database, which is made where it is missing. `None` keeps nothing: there are no accounts then,
+    /// and what games save is forgotten.
+    pub data_dir: Option<PathBuf>,
+    /// What hashing a password costs.
+    #[cfg(feature = "storage")]
+    pub hashing: crate::storage::Cost,
     /// The loop.
     pub net: net::Settings,
     /// The engine.
@@ -36,12 +46,15 @@ pub struct Settings {
 }
 
 impl Default for Settings {
-    /// The contract's defaults: 127.0.0.1:8080, 5 s of grace.
+    /// The contract's defaults: 127.0.0.1:8080, 5 s of grace. Nothing is kept.
     fn default() -> Settings {
         Settings {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             shutdown_grace: Duration::from_millis(5000),
             seed: None,
+            data_dir: None,
+            #[cfg(feature = "storage")]
+            hashing: crate::storage::Cost::default(),
             net: net::Settings::default(),
             engine: EngineSettings::default(),
         }
@@ -58,6 +71,10 @@ pub enum StartError {
     Page(&'static str),
     /// More bans were given than are held at once.
     TooManyBans,
+    /// What is kept cannot be opened or read.
+    Storage(Box<dyn std::error::Error + Send + Sync>),
+    /// Another server keeps its own in that folder.
+    InUse(String),
     /// The address could not be taken.
     Listen(SocketAddr, io::Error),
     /// The operating system has no randomness.
@@ -70,6 +87,8 @@ impl std::fmt::Display for StartError {
             StartError::Game(error) => write!(f, "a game cannot be added: {error}"),
             StartError::Page(path) => write!(f, "a page cannot be added: something else answers at {path}"),
             StartError::TooManyBans => f.write_str("too many bans"),
+            StartError::Storage(error) => error.fmt(f),
+            StartError::InUse(message) => f.write_str(message),
             StartError::Listen(address, error) if error.kind() == io::ErrorKind::AddrInUse => {
                 write!(f, "cannot listen on {address}: another program has that port")
             }
@@ -80,6 +99,12 @@ impl std::fmt::Display for StartError {
 }
 
 impl std::error::Error for StartError {}
+
+impl StartError {
+    fn storage(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> StartError {
+        StartError::Storage(error.into())
+    }
+}
 
 /// A server that is being put together.
 pub struct Server {
@@ -143,26 +168,43 @@ impl Server {
         self
     }
 
-    /// Takes the port. From here on connections wait in the kernel's queue.
+    /// Opens what is kept and takes the port. From here on connections wait in the kernel's queue.
+    ///
+    /// # Errors
+    /// Whatever could not be put together, opened or taken; nothing is half-started.
     pub fn bind(self) -> Result<Bound, StartError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        let Server { settings, mut engine, .. } = self;
         let clock = Clock::start();
-        let listen = self.settings.listen;
-        let events = EventLoop::bind(listen, self.settings.net.clone(), clock)
-            .map_err(|error| StartError::Listen(listen, error))?;
-        let ticks = TickClock::new(self.settings.engine.tick_rate, clock.now());
+        let listen = settings.listen;
+        let take_port = || {
+            EventLoop::bind(listen, settings.net.clone(), clock)
+                .map_err(|error| StartError::Listen(listen, error))
+        };
+        let mut keeping = match Keeping::open(&settings, &mut engine, clock.now(), wall()) {
+            // The same server, started twice: that its port is taken says more.
+            Err(StartError::InUse(message)) => {
+                take_port()?;
+                return Err(StartError::InUse(message));
+            }
+            opened => opened?,
+        };
+        let events = take_port()?;
+        keeping.start(events.waker())?;
+        let ticks = TickClock::new(settings.engine.tick_rate, clock.now());
         let stop = Stopper { flag: Arc::default(), waker: Some(events.waker()) };
         let node = Node {
-            engine: self.engine,
+            engine,
+            keeping,
             clock,
             ticks,
             stop: stop.flag.clone(),
-            grace: self.settings.shutdown_grace,
+            grace: settings.shutdown_grace,
             draining: None,
             ran: None,
-            resident_at: None,
+            looked_up_at: None,
             overrun_logged: None,
         };
         Ok(Bound { events, node, stop })
@@ -237,7 +279,9 @@ impl Bound {
     /// Only when the system's poll fails.
     pub fn run(mut self) -> io::Result<()> {
         self.node.engine.start(self.node.clock.now(), wall());
-        self.events.run(&mut self.node)
+        let outcome = self.events.run(&mut self.node);
+        self.node.keeping.finish(&mut self.node.engine, self.node.clock.now());
+        outcome
     }
 }
 
@@ -262,6 +306,7 @@ impl Stopper {
 /// The engine as the loop drives it.
 struct Node {
     engine: Engine,
+    keeping: Keeping,
     clock: Clock,
     ticks: TickClock,
     stop: Arc<AtomicBool>,
@@ -270,8 +315,8 @@ struct Node {
     draining: Option<Time>,
     /// The tick whose flush is still going on.
     ran: Option<Ran>,
-    /// When resident memory was last looked up.
-    resident_at: Option<Time>,
+    /// When resident memory and the like were last looked up.
+    looked_up_at: Option<Time>,
     overrun_logged: Option<Time>,
 }
 
@@ -285,6 +330,9 @@ struct Ran {
 }
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How much longer than its grace a stop waits for the disk.
+const DISK_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Node {
     fn report(&mut self, ran: Ran, now: Time) {
@@ -301,11 +349,29 @@ impl Node {
         }
     }
 
-    fn look_up_memory(&mut self, now: Time) {
-        if self.resident_at.is_none_or(|at| now.since(at) >= SECOND) {
-            self.resident_at = Some(now);
+    /// What is looked up once a second.
+    fn look_up(&mut self, now: Time) {
+        if self.looked_up_at.is_none_or(|at| now.since(at) >= SECOND) {
+            self.looked_up_at = Some(now);
             self.engine.set_resident_bytes(net::resident_bytes().unwrap_or(0));
+            self.engine.set_commit_p99(self.keeping.commit_p99_us());
         }
+    }
+
+    /// How a stop that began at `since` goes on: everybody reads why, and what is not on disk yet is written.
+    fn drain(&mut self, since: Time, now: Time) -> Control {
+        let waited = now.since(since);
+        if waited >= self.grace && !self.engine.is_empty() {
+            self.engine.cut_off(now);
+        }
+        if self.engine.is_settled() {
+            return Control::Stop;
+        }
+        if waited >= self.grace + DISK_PATIENCE {
+            log::error!("storage takes too long: what is not on disk by now is lost");
+            return Control::Stop;
+        }
+        Control::Drain
     }
 }
 
@@ -315,11 +381,15 @@ impl Service for Node {
     }
 
     fn receive(&mut self, conn: ConnId, input: &mut [u8], out: &mut impl Outgoing, now: Time) -> Next {
-        self.engine.receive(conn, input, out, now)
+        let next = self.engine.receive(conn, input, out, now);
+        self.keeping.send(&mut self.engine);
+        next
     }
 
     fn flush(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
-        self.engine.flush(conn, out, now)
+        let next = self.engine.flush(conn, out, now);
+        self.keeping.send(&mut self.engine);
+        next
     }
 
     fn end_of_stream(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
@@ -345,7 +415,8 @@ impl Service for Node {
         let ended = self.clock.now();
         let work_us = micros(ended.since(began));
         self.ran = Some(Ran { tick: advanced.tick, work_us, ended, missed: advanced.missed });
-        self.look_up_memory(now);
+        self.look_up(now);
+        self.keeping.send(&mut self.engine);
     }
 
     fn flushed(&mut self, now: Time) {
@@ -355,6 +426,7 @@ impl Service for Node {
     }
 
     fn turn(&mut self, now: Time) -> Control {
+        self.keeping.carry(&mut self.engine, now);
         match self.draining {
             None if self.stop.load(Ordering::SeqCst) => {
                 log::info!("stopping");
@@ -363,12 +435,7 @@ impl Service for Node {
                 Control::Drain
             }
             None => Control::Run,
-            Some(_) if self.engine.is_empty() => Control::Stop,
-            Some(since) if now.since(since) >= self.grace => {
-                self.engine.cut_off(now);
-                Control::Stop
-            }
-            Some(_) => Control::Drain,
+            Some(since) => self.drain(since, now),
         }
     }
 }

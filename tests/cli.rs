@@ -1,6 +1,9 @@
 //! The program as a host runs it: what it prints, what ends it, and with which code.
-#![cfg(all(unix, feature = "eternity"))]
+#![cfg(all(unix, feature = "eternity", feature = "storage"))]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "cli/database.rs"]
+mod database;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};

@@ -49,7 +49,7 @@ impl Engine {
         while room > 0
             && let Some(conn) = self.arrivals.line.pop_front()
         {
-            room -= usize::from(self.hand_over(conn));
+            room -= usize::from(self.let_in(conn));
         }
         if self.arrivals.line.is_empty() {
             // A crowd comes once: the memory of its line is given back.
@@ -58,12 +58,12 @@ impl Engine {
     }
 
     /// Tells a game of somebody who stood in the line; false where nobody does any more.
-    fn hand_over(&mut self, conn: ConnId) -> bool {
+    fn let_in(&mut self, conn: ConnId) -> bool {
         let Some(peer) = self.core.peers.get_mut(conn) else { return false };
         let (Some(game), Some(seat)) = (peer.game, &mut peer.seat) else { return false };
         seat.waits = false;
         let from = seat.sender(conn, peer.session.encoding);
-        self.hosts[usize::from(game.0)].join(from, seat.name.to_string(), true);
+        self.hosts[usize::from(game.0)].join(from, seat.name.to_string(), seat.account());
         true
     }
 }

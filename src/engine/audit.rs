@@ -82,7 +82,7 @@ impl Engine {
         }
         // Whoever is queued has been told something that was not offered to its socket yet.
         if !peer.queued {
-            equal("its bytes", peer.accounted(), session.memory())?;
+            equal("its bytes", peer.accounted(), peer.memory())?;
         }
         let most = settings.outbox_limit + limits::CONTROL_BYTES + SLACK;
         at_most("bytes that wait", session.outbox.waiting(), most)?;

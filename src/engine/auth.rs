@@ -1,17 +1,25 @@
 //! Who somebody is, and whether they may come in.
 //!
-//! Checks come in the contract's order: the version, what was offered, whether guests may come, whether newcomers may,
-//! whether there is room. A refusal is told as `error`, then `disconnect`, then the close frame. Accounts are not
-//! kept yet: every password is wrong and every token is spent, and neither tells more.
+//! Checks come in the contract's order: the version, what was offered, whether guests may come or the account is banned,
+//! whether newcomers may, whether there is room. A refusal is told as `error`, then `disconnect`, then the close frame.
+//!
+//! A guest and a token are answered at once. A name and a password are found out by storage and hashing: until then nothing
+//! more is read of that peer, and what had come already is held back. An account plays as whomever its game's roster says;
+//! where that is nobody yet it comes into the **lobby**, under a player's id that stands for nobody in the world. Of one
+//! player there is one live connection: the older is told `replaced`.
 
 use super::Engine;
+use super::accounts::{Asker, Login};
+use super::core::HeldBack;
 use super::events::Event;
-use super::game::Refusal;
+use super::game::{Departure, Refusal, Roster, is_in_names};
 use super::host::Sender;
-use crate::ids::{ConnId, GameId, PlayerId};
+use crate::account::{TokenDigest, Username};
+use crate::address::AddressKey;
+use crate::ids::{AccountId, ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::packet::{AuthRequest, AuthResponse, Code, Credentials, Encoding, ServerControl};
-use crate::session::Step;
+use crate::session::{Phase, Step};
 use crate::time::Time;
 
 /// The version of the packets that this server speaks.
@@ -23,6 +31,8 @@ pub(super) struct Seat {
     pub(super) player: PlayerId,
     /// The name the player goes by.
     pub(super) name: Box<str>,
+    /// Whose player it is; `None` for a guest.
+    pub(super) owner: Option<Box<Owner>>,
     /// Whether its game has not been told of it yet.
     pub(super) waits: bool,
 }
@@ -32,29 +42,55 @@ impl Seat {
     pub(super) fn sender(&self, conn: ConnId, encoding: Encoding) -> Sender {
         Sender { player: self.player, conn: Some(conn), encoding, waits: self.waits }
     }
+
+    /// The account whose player it is.
+    pub(super) fn account(&self) -> Option<AccountId> {
+        self.owner.as_ref().map(|owner| owner.account)
+    }
+}
+
+/// The account behind a seat.
+#[derive(Clone, Debug)]
+pub(super) struct Owner {
+    pub(super) account: AccountId,
+    pub(super) name: Username,
+    /// The login session that it came in with; `None` where it came with its password.
+    pub(super) digest: Option<TokenDigest>,
 }
 
 impl Engine {
-    /// Answers `auth_request`.
+    /// Answers `auth_request`, or begins to.
     pub(super) fn authenticate(&mut self, conn: ConnId, id: Option<u32>, request: AuthRequest, now: Time) {
-        match self.admit_player(&request) {
-            Ok(name) => self.seat_guest(conn, id, &name, now),
-            Err(refusal) => self.refuse(conn, id, refusal, now),
+        if let Err(refusal) = self.try_authenticate(conn, id, &request, now) {
+            self.refuse(conn, id, refusal, now);
         }
     }
 
-    /// The name under which a guest may come in.
-    fn admit_player(&self, request: &AuthRequest) -> Result<String, Refusal> {
+    fn try_authenticate(
+        &mut self,
+        conn: ConnId,
+        id: Option<u32>,
+        request: &AuthRequest,
+        now: Time,
+    ) -> Result<(), Refusal> {
         if request.version != PROTOCOL_VERSION {
             let message = format!("this server speaks version {PROTOCOL_VERSION}");
             return Err(Refusal::new(Code::BadVersion, message));
         }
         match request.credentials() {
-            Ok(Credentials::Guest(name)) => self.admit_guest(name),
-            Ok(Credentials::Password { .. }) => {
-                Err(Refusal::new(Code::BadCredentials, "no account has this name and password"))
+            Ok(Credentials::Guest(name)) => {
+                let name = self.admit_guest(name)?;
+                self.seat_guest(conn, id, &name, now)
             }
-            Ok(Credentials::Token(_) | Credentials::Resume(_)) => {
+            Ok(Credentials::Token(token)) => {
+                let Login { account, name, digest } = self.login_of(token, now)?;
+                self.renew(digest, now);
+                self.seat_account(conn, id, Owner { account, name, digest: Some(digest) }, now)
+            }
+            Ok(Credentials::Password { username, password }) => {
+                self.begin_login(conn, id, username, password, now)
+            }
+            Ok(Credentials::Resume(_)) => {
                 Err(Refusal::new(Code::SessionExpired, "this session is over; log in again"))
             }
             Err(field) => {
@@ -65,64 +101,275 @@ impl Engine {
         }
     }
 
+    // --------------------------------------------------------------------------------------------------------- guests
+
     fn admit_guest(&self, name: &str) -> Result<String, Refusal> {
-        let settings = &self.core.settings;
-        if !settings.guests {
+        if !self.core.settings.guests {
             return Err(Refusal::new(Code::GuestsDisabled, "this server takes no guests"));
         }
         let name = guest_name(name)?;
+        self.admit_newcomer().map(|()| name)
+    }
+
+    fn admit_newcomer(&self) -> Result<(), Refusal> {
+        let settings = &self.core.settings;
         if !settings.open {
             return Err(Refusal::new(Code::WorldClosed, "the world takes no newcomers at the moment"));
         }
         if self.core.counters.players as usize >= settings.max_players {
-            let refusal = Refusal::new(Code::WorldFull, "the world is full; try again later");
-            return Err(refusal.retry_after(10_000));
+            return Err(world_full("the world is full; try again later"));
         }
-        Ok(name)
+        Ok(())
     }
 
-    fn seat_guest(&mut self, conn: ConnId, id: Option<u32>, name: &str, now: Time) {
-        let Some(game) = self.core.peers.get(conn).and_then(|peer| peer.game) else { return };
+    fn seat_guest(&mut self, conn: ConnId, id: Option<u32>, name: &str, now: Time) -> Result<(), Refusal> {
+        let Some(game) = self.core.peers.get(conn).and_then(|peer| peer.game) else { return Ok(()) };
+        // Ids are never used again in a run; after 2 billion guests no more are let in.
         let player = PlayerId(self.next_guest);
-        // Ids are never used again in a run; after 3 billion guests no more are let in.
-        let Some(next) = self.next_guest.checked_add(1) else {
-            return self.refuse(conn, id, Refusal::new(Code::WorldFull, "no more guests in this run"), now);
-        };
-        self.next_guest = next;
-        let name = self.core.realm_mut(game).reserve_name(name);
+        if !player.is_guest() {
+            return Err(world_full("no more guests in this run"));
+        }
+        self.next_guest += 1;
+        let taken = self.hosts[usize::from(game.0)].has_name(name);
+        let name = self.core.realm_mut(game).reserve_name(name, taken);
         let response = AuthResponse {
             player_id: Some(player),
-            account_id: None,
             username: name.clone(),
             guest: true,
-            characters: Vec::new(),
-            resume_token: None,
-            resume_grace_ms: 0,
-            resumed: false,
-            replayed: 0,
             full_state: true,
-            received: 0,
+            ..AuthResponse::default()
         };
         self.core.tell(conn, id, &ServerControl::AuthResponse(Box::new(response)));
-        self.enter(conn, game, player, name, now);
+        self.enter(conn, game, Seat { player, name: name.as_str().into(), owner: None, waits: false }, now);
+        self.core.observe(|| Event::Discovered { player, name, guest: true });
+        Ok(())
     }
 
+    // ------------------------------------------------------------------------------------------------------- accounts
+
+    /// Has a name and a password looked at; what came behind them is held back until that is done.
+    fn begin_login(
+        &mut self,
+        conn: ConnId,
+        id: Option<u32>,
+        username: &str,
+        password: &str,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        let Some(peer) = self.core.peers.get(conn) else { return Ok(()) };
+        let address = AddressKey::from(peer.ip);
+        self.log_in(Asker::Socket(conn, id), address, username, password, now)?;
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            peer.held_back = Some(Box::default());
+        }
+        Ok(())
+    }
+
+    /// Whether the answer to an `auth_request` is being found out.
+    pub(super) fn is_held_back(&self, conn: ConnId) -> bool {
+        self.core.peers.get(conn).is_some_and(|peer| peer.held_back.is_some())
+    }
+
+    /// Keeps what came behind an `auth_request` that is not answered yet. False where there is none such.
+    pub(super) fn hold_back(&mut self, conn: ConnId, rest: &[u8]) -> bool {
+        let held = self.core.peers.get_mut(conn).and_then(|peer| peer.held_back.as_mut());
+        held.map(|held| held.input.extend_from_slice(rest)).is_some()
+    }
+
+    /// The password was the right one. Whoever has left meanwhile, or was closed, does not come in.
+    pub(super) fn seat_verified(
+        &mut self,
+        conn: ConnId,
+        id: Option<u32>,
+        account: AccountId,
+        name: Username,
+        now: Time,
+    ) {
+        if let Some(held) = self.take_held_back(conn) {
+            if let Err(refusal) = self.seat_account(conn, id, Owner { account, name, digest: None }, now) {
+                self.refuse(conn, id, refusal, now);
+            }
+            self.go_on_reading(conn, held, now);
+        }
+    }
+
+    /// A login on a WebSocket came to nothing.
+    pub(super) fn refuse_login(&mut self, conn: ConnId, id: Option<u32>, refusal: Refusal, now: Time) {
+        if let Some(held) = self.take_held_back(conn) {
+            self.refuse(conn, id, refusal, now);
+            self.go_on_reading(conn, held, now);
+        }
+    }
+
+    fn take_held_back(&mut self, conn: ConnId) -> Option<Box<HeldBack>> {
+        let peer = self.core.peers.get_mut(conn)?;
+        let held = peer.held_back.take();
+        held.filter(|_| peer.session.phase() == Phase::Auth)
+    }
+
+    fn go_on_reading(&mut self, conn: ConnId, mut held: Box<HeldBack>, now: Time) {
+        self.receive_frames(conn, &mut held.input, now);
+        self.core.account(conn);
+        self.keep_budget(now);
+        self.close_doomed(now);
+        self.core.call_attention(conn);
+    }
+
+    /// Gives an account its place in the game whose path the connection came by.
+    fn seat_account(
+        &mut self,
+        conn: ConnId,
+        id: Option<u32>,
+        owner: Owner,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        let Some(game) = self.core.peers.get(conn).and_then(|peer| peer.game) else { return Ok(()) };
+        let Roster { characters, enters } =
+            self.hosts[usize::from(game.0)].roster(owner.account, owner.name.as_str());
+        let enters = enters.filter(|(player, _)| is_character(*player));
+        let older = enters.as_ref().and_then(|(player, _)| self.seated.get(&(game, *player)).copied());
+        match older {
+            Some(older) => self.replace(older, now),
+            None => self.admit_newcomer()?,
+        }
+        let player_id = enters.as_ref().map(|(player, _)| *player);
+        let (player, name) = match enters {
+            Some(enters) => enters,
+            None => (self.next_in_lobby()?, owner.name.to_string()),
+        };
+        self.core.realm_mut(game).take_name(&name);
+        let response = AuthResponse {
+            player_id,
+            account_id: Some(owner.account),
+            username: owner.name.to_string(),
+            characters,
+            full_state: true,
+            ..AuthResponse::default()
+        };
+        self.core.tell(conn, id, &ServerControl::AuthResponse(Box::new(response)));
+        let account = owner.account;
+        self.enter(
+            conn,
+            game,
+            Seat { player, name: name.as_str().into(), owner: Some(Box::new(owner)), waits: false },
+            now,
+        );
+        if self.accounts.is_new(account) {
+            self.core.observe(|| Event::Discovered { player, name, guest: false });
+        }
+        Ok(())
+    }
+
+    fn next_in_lobby(&mut self) -> Result<PlayerId, Refusal> {
+        let player = PlayerId(self.next_in_lobby);
+        let next = self.next_in_lobby.checked_add(1);
+        self.next_in_lobby = next.ok_or_else(|| world_full("no more logins in this run"))?;
+        Ok(player)
+    }
+
+    /// Closes a connection whose player comes in over another.
+    fn replace(&mut self, older: ConnId, now: Time) {
+        self.close(older, Code::Replaced, "the same player came in over another connection", None, now);
+    }
+
+    /// Has those play as somebody else whom their games have said it of in this tick.
+    pub(super) fn change_players(&mut self, now: Time) {
+        for (game, from, player, name) in std::mem::take(&mut self.core.changes_of_player) {
+            let conn = self.core.realm(game).member(from).and_then(|member| member.conn);
+            if let Some(conn) = conn.filter(|_| is_character(player) && from != player) {
+                self.change_player(conn, game, from, (player, name), now);
+            }
+        }
+    }
+
+    fn change_player(
+        &mut self,
+        conn: ConnId,
+        game: GameId,
+        from: PlayerId,
+        to: (PlayerId, String),
+        now: Time,
+    ) {
+        let plays = |seat: &Seat| seat.player == from && seat.owner.is_some();
+        if !self.core.peers.get(conn).and_then(|peer| peer.seat.as_deref()).is_some_and(plays) {
+            return;
+        }
+        let (player, name) = to;
+        if let Some(&older) = self.seated.get(&(game, player)) {
+            self.replace(older, now);
+        }
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let encoding = peer.session.encoding;
+        let Some(before) = peer.seat.take() else { return };
+        self.vacate(game, conn, &before, now);
+        let left = before.sender(conn, encoding);
+        let Seat { name: old_name, owner, .. } = *before;
+        let realm = self.core.realm_mut(game);
+        realm.release_name(&old_name);
+        realm.take_name(&name);
+        self.hosts[usize::from(game.0)].leave(left, Departure::Became(player));
+        self.take_seat(conn, game, Seat { player, name: name.into(), owner, waits: false });
+    }
+
+    // ---------------------------------------------------------------------------------------------------------- seats
+
     /// The connection plays from here on; its game hears of it in the next tick, or when those before it have come in.
-    fn enter(&mut self, conn: ConnId, game: GameId, player: PlayerId, name: String, now: Time) {
+    fn enter(&mut self, conn: ConnId, game: GameId, seat: Seat, now: Time) {
         let max_message = self.core.settings.session.max_message;
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         peer.session.step(Step::Authenticated, now);
         peer.session.websocket.set_max_message(max_message);
         peer.session.outbox.begin_sequence();
-        let at_once = self.arrivals.admit(conn);
-        let seat = Seat { player, name: name.as_str().into(), waits: !at_once };
-        let from = seat.sender(conn, peer.session.encoding);
-        peer.seat = Some(Box::new(seat));
         self.core.counters.players += 1;
-        if at_once {
-            self.hosts[usize::from(game.0)].join(from, name.clone(), true);
+        let waits = !self.arrivals.admit(conn);
+        self.take_seat(conn, game, Seat { waits, ..seat });
+    }
+
+    fn take_seat(&mut self, conn: ConnId, game: GameId, seat: Seat) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let from = seat.sender(conn, peer.session.encoding);
+        let account = seat.account();
+        let name = (!seat.waits).then(|| seat.name.to_string());
+        if is_character(seat.player) {
+            self.seated.insert((game, seat.player), conn);
+            if let Some(digest) = seat.owner.as_ref().and_then(|owner| owner.digest) {
+                self.accounts.logins.hold(digest);
+            }
         }
-        self.core.observe(|| Event::Discovered { player, name, guest: true });
+        peer.seat = Some(Box::new(seat));
+        if let Some(name) = name {
+            self.hosts[usize::from(game.0)].join(from, name, account);
+        }
+    }
+
+    /// What a seat held is let go: the place of its player, and its login session, which slides from here.
+    pub(super) fn vacate(&mut self, game: GameId, conn: ConnId, seat: &Seat, now: Time) {
+        if !is_character(seat.player) {
+            return;
+        }
+        let at = (game, seat.player);
+        debug_assert_eq!(self.seated.get(&at), Some(&conn), "one live connection of one player");
+        self.seated.remove(&at);
+        if let Some(digest) = seat.owner.as_ref().and_then(|owner| owner.digest) {
+            self.renew(digest, now);
+            self.accounts.logins.release(digest);
+        }
+    }
+
+    /// A packet of somebody in the lobby renews the login session; in the world, being there does.
+    pub(super) fn renew_by_packet(&mut self, conn: ConnId, now: Time) {
+        if let Some(digest) = self.core.peers.get(conn).and_then(|peer| peer.lobby_login()) {
+            self.renew(digest, now);
+        }
+    }
+
+    /// Closes somebody in the lobby whose login session has expired.
+    pub(super) fn end_if_expired(&mut self, conn: ConnId, now: Time) {
+        let login = self.core.peers.get(conn).and_then(|peer| peer.lobby_login());
+        let wall = self.core.wall_at(now);
+        if login.is_some_and(|digest| !self.accounts.logins.is_live(digest, wall)) {
+            self.close(conn, Code::SessionExpired, "this session is over; log in again", None, now);
+        }
     }
 
     /// Tells a refusal: an `error`, and where its code has a close, the end of the connection.
@@ -135,13 +382,24 @@ impl Engine {
     }
 }
 
+/// Whether an id is that of an account's player in the world: neither a guest's nor one of the lobby.
+fn is_character(player: PlayerId) -> bool {
+    (1..PlayerId::FIRST_GUEST).contains(&player.0)
+}
+
+fn world_full(message: &str) -> Refusal {
+    Refusal::new(Code::WorldFull, message).retry_after(FULL_MS)
+}
+
+/// After how long somebody may try again who found the world full, milliseconds.
+const FULL_MS: u32 = 10_000;
+
 /// A guest's name as it will be shown: trimmed, 1 to [`limits::GUEST_NAME`] letters, digits, spaces, apostrophes and
 /// hyphens (the alphabet of characters' names, WORLD.md "Characters").
 fn guest_name(wanted: &str) -> Result<String, Refusal> {
     let name = wanted.trim_matches(' ');
-    let allowed = |c: char| is_visible(c) && c.is_alphanumeric() || matches!(c, ' ' | '\'' | '-');
     let length = name.chars().count();
-    if !(1..=limits::GUEST_NAME).contains(&length) || !name.chars().all(allowed) {
+    if !(1..=limits::GUEST_NAME).contains(&length) || !name.chars().all(is_in_names) {
         let message = format!(
             "a guest's name has 1 to {} letters, digits, spaces, apostrophes or hyphens",
             limits::GUEST_NAME
@@ -149,11 +407,6 @@ fn guest_name(wanted: &str) -> Result<String, Refusal> {
         return Err(Refusal::new(Code::Invalid, message));
     }
     Ok(name.to_owned())
-}
-
-/// Letters by their category that are drawn as nothing: the Hangul fillers (Unicode, Default_Ignorable_Code_Point).
-fn is_visible(c: char) -> bool {
-    !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
 }
 
 #[cfg(test)]

@@ -165,6 +165,8 @@ impl Engine {
             Phase::Closing if drained => Next::Finish,
             // A peer that does not take its answers may not ask for more of them.
             Phase::Closing | Phase::Http if !drained => Next::Pause,
+            Phase::Http if peer.session.is_unanswered() => Next::Pause,
+            Phase::Auth if peer.held_back.is_some() => Next::Pause,
             Phase::Playing if peer.inbox_is_full(tick) => {
                 if !peer.paused {
                     peer.paused = true;

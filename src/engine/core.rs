@@ -5,10 +5,14 @@
 
 use super::Settings;
 use super::auth::Seat;
+use super::errands::Errands;
 use super::events::{Event, Observer};
 use super::game::{Game, To};
+use super::keeping::Asked;
 use super::metrics::Counters;
 use super::realm::Realm;
+use crate::account::{TokenDigest, Username};
+use crate::http::Response;
 use crate::ids::{ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
@@ -21,6 +25,12 @@ use crate::websocket::CloseCode;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::net::IpAddr;
+
+/// Input that waits for the answer to an `auth_request`: at most what one read brought.
+#[derive(Debug, Default)]
+pub(super) struct HeldBack {
+    pub(super) input: Vec<u8>,
+}
 
 /// One connection as the engine sees it.
 #[derive(Debug)]
@@ -44,6 +54,8 @@ pub(super) struct Peer {
     pub(super) refused: bool,
     /// Why the server ended it.
     pub(super) closed: Option<Code>,
+    /// What came behind an `auth_request` whose answer is still being found out. Nothing more is read until then.
+    pub(super) held_back: Option<Box<HeldBack>>,
     /// Packets waiting for the tick, and of which tick that count is.
     inbox: (Tick, u32),
     /// What of its memory is counted in the budget.
@@ -63,9 +75,30 @@ impl Peer {
             ending: false,
             refused: false,
             closed: None,
+            held_back: None,
             inbox: (Tick(0), 0),
             accounted: 0,
         }
+    }
+
+    /// Bytes of memory that the peer can make grow.
+    pub(super) fn memory(&self) -> usize {
+        self.session.memory() + self.held_back.as_ref().map_or(0, |held| held.input.capacity())
+    }
+
+    /// The login session that it came in with, by its token.
+    pub(super) fn login(&self) -> Option<TokenDigest> {
+        self.seat.as_ref()?.owner.as_ref()?.digest
+    }
+
+    /// The same, while the account has nobody in the world: nobody holds the session then.
+    pub(super) fn lobby_login(&self) -> Option<TokenDigest> {
+        self.login().filter(|_| self.seat.as_ref().is_some_and(|seat| seat.player.is_in_lobby()))
+    }
+
+    /// The name of the account that it came in under.
+    pub(super) fn account_name(&self) -> Option<&Username> {
+        self.seat.as_ref()?.owner.as_ref().map(|owner| &owner.name)
     }
 
     /// Counts a packet that waits for the tick after `tick`.
@@ -110,6 +143,14 @@ pub(super) struct Core {
     wall_since: Time,
     pub(super) random: Random,
     pub(super) secrets: Secrets,
+    /// What is under way to storage and back.
+    pub(super) errands: Errands,
+    /// What games have asked of it.
+    pub(super) asked: Asked,
+    /// Who is to play as whom when the tick is over: the game, from, to, under which name.
+    pub(super) changes_of_player: Vec<(GameId, PlayerId, PlayerId, String)>,
+    /// Answers of games to requests, given when the tick is over.
+    pub(super) answers: Vec<(ConnId, Response)>,
     pub(super) counters: Counters,
     pub(super) observer: Option<Observer>,
     /// Bytes of the budget that peers' buffers hold, as of the last time each of them was served. What was handed to
@@ -146,6 +187,10 @@ impl Core {
             wall_since: Time::START,
             random: Random::new(random),
             secrets: Secrets::new(secrets),
+            errands: Errands::new(),
+            asked: Asked::default(),
+            changes_of_player: Vec::new(),
+            answers: Vec::new(),
             counters: Counters::default(),
             observer: None,
             memory: 0,
@@ -355,7 +400,7 @@ impl Core {
     /// Brings the budget up to date with what a peer holds now.
     pub(super) fn account(&mut self, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(conn) else { return };
-        let holds = peer.session.memory();
+        let holds = peer.memory();
         self.memory = (self.memory + holds).saturating_sub(peer.accounted);
         peer.accounted = holds;
     }

@@ -89,7 +89,7 @@ impl Engine {
     /// Ends a connection that is between two requests.
     fn finish_idle(&mut self, conn: ConnId, now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
-        if peer.session.http().is_none_or(|http| http.is_idle()) {
+        if !peer.session.is_unanswered() && peer.session.http().is_none_or(|http| http.is_idle()) {
             peer.session.step(Step::Finish, now);
             self.core.call_attention(conn);
         }
@@ -138,11 +138,13 @@ impl Engine {
 
     /// Has the game hear that a player is gone, and gives its name back. Nothing for somebody who never played.
     pub(super) fn leave_game(&mut self, conn: ConnId, departure: Departure) {
+        let now = self.core.now;
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let (Some(game), Some(seat)) = (peer.game, peer.seat.take()) else { return };
         let from = seat.sender(conn, peer.session.encoding);
         self.core.realm_mut(game).release_name(&seat.name);
         self.core.counters.players -= 1;
+        self.vacate(game, conn, &seat, now);
         self.hosts[usize::from(game.0)].leave(from, departure);
     }
 
@@ -171,6 +173,7 @@ impl Engine {
             let can_be_told = peer.session.phase().is_websocket() && !peer.session.outbox.is_mid_frame();
             if can_be_told {
                 peer.session.make_room();
+                peer.held_back = None;
             }
             self.close(conn, Code::SlowConsumer, "the server is out of memory for you", None, now);
             self.core.account(conn);
@@ -185,6 +188,7 @@ impl Engine {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         peer.abandoned = true;
         peer.session.let_go();
+        peer.held_back = None;
         self.core.account(conn);
         self.core.call_attention(conn);
     }

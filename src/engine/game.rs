@@ -4,9 +4,12 @@
 //! [`Context`]. A game owns no socket, reads no clock and draws chance only from the context, so the
 //! log of its inputs replays its whole run.
 
+use super::calls::{Call, Route};
 use super::context::Context;
-use crate::ids::{PlayerId, RegionId};
-use crate::packet::{Code, Priority};
+use super::keeping::{CommitId, Kept, NotKept, ReadingId};
+use crate::account::LogEntry;
+use crate::ids::{AccountId, PlayerId, RegionId};
+use crate::packet::{Character, Code, Priority};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt;
@@ -25,6 +28,20 @@ pub trait Game: Send + Sized + 'static {
 
     /// The game's name: lower-case letters and digits. Instance ids and metrics carry it.
     const NAME: &'static str;
+
+    /// Where the game answers over HTTP: see [`Input::Called`].
+    const ROUTES: &'static [Route] = &[];
+
+    /// What kinds of records the game keeps: all of them are loaded before anybody comes, see [`Input::Loaded`].
+    const COLLECTIONS: &'static [&'static str] = &[];
+
+    /// Whether this release of the game can read a record. Asked before anything else, and outside the tick.
+    ///
+    /// # Errors
+    /// A sentence that says why not: the server does not start, and nothing is overwritten.
+    fn accepts(_record: &Kept) -> Result<(), String> {
+        Ok(())
+    }
 
     /// The map's grids of regions, asked once at the start. A game without places has none.
     fn grids(&self) -> Vec<Grid> {
@@ -47,8 +64,22 @@ pub trait Game: Send + Sized + 'static {
         false
     }
 
-    /// One thing that happened. An `Err` is told to the packet's sender as `error`. A packet that carried an `id`
-    /// and is answered by nothing else is answered by `ok`.
+    /// What an account has in this game, and whom it plays as when it comes in. Asked outside the tick, when somebody says
+    /// who it is; what comes of it is told as an input.
+    ///
+    /// Where this is not written, everybody plays as the account itself: its id is the player's, its name is shown.
+    fn roster(&self, account: AccountId, name: &str) -> Roster {
+        Roster { characters: Vec::new(), enters: Some((PlayerId(account.0), name.to_owned())) }
+    }
+
+    /// Whether somebody who may be away goes by this name (compared without regard to case): then no guest gets it as it is.
+    fn has_name(&self, _name: &str) -> bool {
+        false
+    }
+
+    /// One thing that happened. An `Err` is told to the packet's sender as `error`, to who asked over HTTP with its status.
+    /// A packet that carried an `id` and is answered by nothing else is answered by `ok`, a request by 204. Where the answer
+    /// is to come later, the game takes the [`Asker`](Context::asker).
     fn handle(&mut self, ctx: &mut Context<'_, Self>, input: Input<Self::In>) -> Result<(), Refusal>;
 
     /// The tick itself, after all its inputs.
@@ -60,6 +91,12 @@ pub trait Game: Send + Sized + 'static {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Input<P> {
+    /// All that the game has kept, in the order of [`Game::COLLECTIONS`] and of the keys: the first thing heard, before
+    /// anybody comes. A server that keeps nothing never says it.
+    Loaded {
+        /// The records; none at the very first start.
+        records: Vec<Kept>,
+    },
     /// A player is there now: the first thing heard of it.
     Joined {
         /// Who.
@@ -68,6 +105,9 @@ pub enum Input<P> {
         name: String,
         /// Whether nobody will remember this player.
         guest: bool,
+        /// Whose player it is; `None` for a guest. Where [`PlayerId::is_in_lobby`], the account has nobody in the world
+        /// yet, and [`Context::become_player`](super::Context::become_player) is how it gets there.
+        account: Option<AccountId>,
     },
     /// A player is gone: the last thing heard of it. The engine has taken it out of its region already.
     Left {
@@ -89,6 +129,35 @@ pub enum Input<P> {
         /// Who.
         player: PlayerId,
     },
+    /// Somebody asks over HTTP, at one of [`Game::ROUTES`].
+    Called {
+        /// Who, where and what for.
+        call: Call,
+    },
+    /// What the game asked to have committed is on disk, or is not: only now it may act on it and tell anybody.
+    Committed {
+        /// Which: what [`Context::commit`] gave.
+        commit: CommitId,
+        /// The numbers of the events that were logged with it, or why nothing of it was done.
+        outcome: Result<Vec<u64>, NotKept>,
+    },
+    /// What the game asked to read of its log.
+    Log {
+        /// Which: what [`Context::read_log`] gave.
+        reading: ReadingId,
+        /// The events, newest first.
+        outcome: Result<Vec<LogEntry>, NotKept>,
+    },
+}
+
+/// What an account has in a game.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roster {
+    /// Its characters, as lists show them.
+    pub characters: Vec<Character>,
+    /// Whom it plays as at once, and under which name; an id below [`PlayerId::FIRST_GUEST`], from 1. `None`: nobody yet, and
+    /// it comes into the lobby.
+    pub enters: Option<(PlayerId, String)>,
 }
 
 /// Why a player left.
@@ -102,6 +171,8 @@ pub enum Departure {
     Lost,
     /// The server ended it, for this reason.
     Closed(Code),
+    /// The connection stays and plays as somebody else from here on.
+    Became(PlayerId),
 }
 
 /// A rectangle of square regions that see their neighbours: one place of a map.
@@ -150,4 +221,11 @@ impl Refusal {
         self.retry_after_ms = Some(ms);
         self
     }
+}
+
+/// Whether names of players and characters may have a character: letters, digits, spaces, apostrophes, hyphens.
+pub fn is_in_names(c: char) -> bool {
+    // Letters by their category that are drawn as nothing: the Hangul fillers (Unicode, Default_Ignorable_Code_Point).
+    let is_visible = !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}');
+    c.is_alphanumeric() && is_visible || matches!(c, ' ' | '\'' | '-')
 }

@@ -3,11 +3,14 @@
 //! The engine keeps its games as `Box<dyn Hosted>`: a packet is decoded once, behind one virtual call, and waits as
 //! the game's own type until the tick hands it over.
 
+use super::calls::Call;
 use super::context::Context;
 use super::core::Core;
-use super::game::{Departure, Game, Input};
+use super::game::{Departure, Game, Input, Roster};
+use super::keeping::{BadRecord, CommitId, Kept, NotKept, ReadingId, Unkept};
 use super::record::Record;
-use crate::ids::{ConnId, GameId, PlayerId};
+use crate::account::{Failure, LogEntry};
+use crate::ids::{AccountId, ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::packet::{Encoding, Envelope, Unreadable, Variant};
 use serde::{Deserialize, Serialize};
@@ -26,7 +29,11 @@ pub(super) trait Hosted: Send {
         is_repeated: &mut dyn FnMut() -> bool,
     ) -> Result<(Taken, Option<Variant>), Unreadable>;
     /// Puts a player's arrival before the game's next tick, and behind it what the player has sent since.
-    fn join(&mut self, from: Sender, name: String, guest: bool);
+    fn join(&mut self, from: Sender, name: String, account: Option<AccountId>);
+    /// What an account has in this game.
+    fn roster(&self, account: AccountId, name: &str) -> Roster;
+    /// Whether somebody who may be away goes by that name.
+    fn has_name(&self, name: &str) -> bool;
     /// Puts a player's departure before the game's next tick; of one that still waits nothing is told.
     fn leave(&mut self, from: Sender, departure: Departure);
     /// Puts the news that a player has caught up before the game's next tick.
@@ -35,6 +42,18 @@ pub(super) trait Hosted: Send {
     fn holds_packets_of(&self, player: PlayerId) -> bool;
     /// The bytes that all packets came as which wait because their players do.
     fn held_bytes(&self) -> usize;
+    /// Puts the outcome of a commit before the game's next tick.
+    fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>);
+    /// Puts what was read of the game's log before its next tick.
+    fn logged(&mut self, reading: u64, outcome: Result<Vec<LogEntry>, Failure>);
+    /// Puts a request over HTTP before the game's next tick; false where its inbox is full.
+    fn call(&mut self, conn: ConnId, call: Call) -> bool;
+    /// What kinds of records the game keeps.
+    fn collections(&self) -> &'static [&'static str];
+    /// Puts all that the game has kept before its first tick; none of it where it cannot read one.
+    fn load(&mut self, records: Vec<Kept>) -> Result<(), BadRecord>;
+    /// Whether something waits for the game's next tick.
+    fn has_inputs(&self) -> bool;
     /// Takes back a recorded input; false where it cannot be read.
     fn replay(&mut self, input: &[u8]) -> bool;
     /// Runs the tick.
@@ -49,6 +68,11 @@ pub(super) struct Sender {
     pub(super) encoding: Encoding,
     /// Whether its game has not been told of it yet.
     pub(super) waits: bool,
+}
+
+impl Sender {
+    /// Whom an input is about that is about nobody.
+    const NOBODY: Sender = Sender { player: PlayerId(0), conn: None, encoding: Encoding::Json, waits: false };
 }
 
 /// What became of a packet that could be read.
@@ -124,8 +148,10 @@ impl<G: Game> Host<G> {
     }
 
     fn handle(&mut self, ctx: &mut Context<'_, G>, pending: Pending<G::In>) {
-        if let Input::Packet { player, .. } = &pending.input {
-            ctx.begin(*player, pending.id);
+        match &pending.input {
+            Input::Packet { player, .. } => ctx.begin_packet(*player, pending.id),
+            Input::Called { .. } => ctx.begin_call(pending.conn),
+            _ => {}
         }
         let outcome = self.game.handle(ctx, pending.input);
         ctx.finish(outcome);
@@ -156,9 +182,18 @@ impl<G: Game> Hosted for Host<G> {
         Ok((Taken::Queued, envelope.variant::<G::In>()))
     }
 
-    fn join(&mut self, from: Sender, name: String, guest: bool) {
-        self.push(from, None, Input::Joined { player: from.player, name, guest });
+    fn join(&mut self, from: Sender, name: String, account: Option<AccountId>) {
+        let guest = account.is_none();
+        self.push(from, None, Input::Joined { player: from.player, name, guest, account });
         self.inbox.extend(self.early.take(from.player));
+    }
+
+    fn roster(&self, account: AccountId, name: &str) -> Roster {
+        self.game.roster(account, name)
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.game.has_name(name)
     }
 
     fn leave(&mut self, from: Sender, departure: Departure) {
@@ -181,6 +216,45 @@ impl<G: Game> Hosted for Host<G> {
 
     fn held_bytes(&self) -> usize {
         self.early.bytes
+    }
+
+    fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>) {
+        let outcome = outcome.map_err(|failure| NotKept::from(&failure));
+        self.push(Sender::NOBODY, None, Input::Committed { commit: CommitId(commit), outcome });
+    }
+
+    fn logged(&mut self, reading: u64, outcome: Result<Vec<LogEntry>, Failure>) {
+        let outcome = outcome.map_err(|failure| NotKept::from(&failure));
+        self.push(Sender::NOBODY, None, Input::Log { reading: ReadingId(reading), outcome });
+    }
+
+    fn call(&mut self, conn: ConnId, call: Call) -> bool {
+        let has_room = self.inbox.len() < limits::INBOX_GAME;
+        if has_room {
+            self.push(Sender { conn: Some(conn), ..Sender::NOBODY }, None, Input::Called { call });
+        }
+        has_room
+    }
+
+    fn collections(&self) -> &'static [&'static str] {
+        G::COLLECTIONS
+    }
+
+    fn load(&mut self, records: Vec<Kept>) -> Result<(), BadRecord> {
+        for record in &records {
+            G::accepts(record).map_err(|why| BadRecord {
+                game: G::NAME,
+                collection: record.collection.clone(),
+                key: record.key.clone(),
+                why,
+            })?;
+        }
+        self.push(Sender::NOBODY, None, Input::Loaded { records });
+        Ok(())
+    }
+
+    fn has_inputs(&self) -> bool {
+        !self.inbox.is_empty()
     }
 
     fn replay(&mut self, input: &[u8]) -> bool {
@@ -206,5 +280,12 @@ impl<G: Game> Hosted for Host<G> {
         // The inbox keeps its memory: a steady tick allocates nothing.
         self.inbox = inbox;
         self.game.tick(&mut Context::new(core, self.id));
+        for unkept in core.take_unkept(self.id) {
+            let input = match unkept {
+                Unkept::Commit(commit, why) => Input::Committed { commit, outcome: Err(why) },
+                Unkept::Reading(reading, why) => Input::Log { reading, outcome: Err(why) },
+            };
+            self.push(Sender::NOBODY, None, input);
+        }
     }
 }

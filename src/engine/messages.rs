@@ -26,6 +26,9 @@ impl Engine {
         if !peer.session.phase().is_websocket() || peer.ending {
             return;
         }
+        if let Some(held) = &mut peer.held_back {
+            return held.input.extend_from_slice(input);
+        }
         // Taken out, because its events lend from its memory while the session is needed to act on them.
         let blank = Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH);
         let mut websocket = std::mem::replace(&mut peer.session.websocket, blank);
@@ -40,6 +43,9 @@ impl Engine {
                     log::debug!("{conn}: {error}");
                     self.end_websocket(conn, &mut websocket, Departure::Lost, now);
                 }
+            }
+            if self.hold_back(conn, input) {
+                break;
             }
             match self.core.peers.get(conn).filter(|peer| !peer.ending).map(|peer| peer.session.phase()) {
                 Some(Phase::Auth) => {}
@@ -103,6 +109,7 @@ impl Engine {
         if limited.is_err() {
             return self.limit(conn, envelope.id, limited, now);
         }
+        self.renew_by_packet(conn, now);
         match (phase, envelope.kind) {
             (_, Kind::Control) => self.control_packet(conn, &envelope, message, now),
             (Phase::Playing, Kind::Game) => self.game_packet(conn, &envelope, message, now),

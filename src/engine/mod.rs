@@ -5,36 +5,44 @@
 //!
 //! 1. [`Engine::accept`] for every new connection, [`Engine::receive`] for bytes that came, [`Engine::end_of_stream`]
 //!    and [`Engine::disconnect`] when it ends;
-//! 2. [`Engine::tick`] at the tick's deadline;
+//! 2. [`Engine::tick`] at the tick's deadline, [`Engine::complete`] when storage or hashing has answered;
 //! 3. **after each of these, [`Engine::attention`] until it is `None`, and [`Engine::flush`] for each connection it
 //!    names**; `flush` also when a socket takes bytes again;
-//! 4. what the answer ([`Next`](crate::outgoing::Next)) says about reading, finishing or aborting that connection.
+//! 4. [`Engine::errand`] until it is `None`, each to be carried out and answered;
+//! 5. what the answer ([`Next`](crate::outgoing::Next)) says about reading, finishing or aborting that connection.
 //!
 //! Games live in `host`, what they can do in `context`, what all parts share in `core`. Next to read: [`game`], which is
 //! all that a game needs to know.
 //!
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
+mod accounts;
 mod arrivals;
+mod asker;
 mod audit;
 mod auth;
+mod calls;
 mod connections;
 mod context;
 mod core;
 mod endings;
+mod errands;
 mod events;
 pub mod game;
 mod host;
+mod keeping;
 mod messages;
 mod metrics;
 mod realm;
 mod record;
 mod regions;
+mod rest;
 mod routes;
 mod settings;
 mod status;
 mod sweep;
 
+use self::accounts::Accounts;
 use self::core::Core;
 use crate::http::Page;
 use crate::http::cors::Origins;
@@ -43,23 +51,34 @@ use crate::packet::Code;
 use crate::registry::{self, Bans};
 use crate::time::{Tick, Time, WallMs};
 
+use std::collections::HashMap;
+
 pub use self::core::Tap;
+pub use asker::Asker;
 pub use auth::PROTOCOL_VERSION;
+pub use calls::{Access, Call, Route};
 pub use context::Context;
 pub use events::{Event, Observer};
-pub use game::{Departure, Game, Grid, Input, Refusal, To};
+pub use game::{Departure, Game, Grid, Input, Refusal, Roster, To, is_in_names};
+pub use keeping::{BadRecord, Commit, CommitId, Kept, NotKept, ReadingId};
 pub use metrics::TickReport;
 pub use record::Record;
-pub use settings::{BadGame, Settings};
+pub use settings::{AdminToken, BadGame, Settings};
 
 /// The server without its operating system.
 pub struct Engine {
     core: Core,
+    accounts: Accounts,
     hosts: Vec<Box<dyn host::Hosted>>,
     /// Where each game is entered.
     paths: Vec<(String, GameId)>,
+    /// Where each game answers over HTTP.
+    routes: Vec<(GameId, Route)>,
     pages: Vec<Page>,
     next_guest: u32,
+    next_in_lobby: u32,
+    /// On which connection each account's player is.
+    seated: HashMap<(GameId, PlayerId), ConnId>,
     arrivals: arrivals::Arrivals,
     /// Peers whose sockets are not read until the next tick.
     paused: Vec<ConnId>,
@@ -78,6 +97,8 @@ pub struct Engine {
     started: Option<Time>,
     /// Resident memory, as whoever drives the engine last said.
     resident_bytes: u64,
+    /// What storage's commits took, as whoever drives the engine last said.
+    commit_p99_us: u32,
 }
 
 impl Engine {
@@ -86,11 +107,15 @@ impl Engine {
     pub fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Engine {
         Engine {
             origins: settings.allowed_origins.clone(),
+            accounts: Accounts::new(&settings, secrets),
             core: Core::new(settings, random, secrets),
             hosts: Vec::new(),
             paths: Vec::new(),
+            routes: Vec::new(),
             pages: Vec::new(),
             next_guest: PlayerId::FIRST_GUEST,
+            next_in_lobby: PlayerId::FIRST_IN_LOBBY,
+            seated: HashMap::new(),
             arrivals: arrivals::Arrivals::default(),
             paused: Vec::new(),
             ending: Vec::new(),
@@ -101,6 +126,7 @@ impl Engine {
             recorder: None,
             started: None,
             resident_bytes: 0,
+            commit_p99_us: 0,
         }
     }
 
@@ -109,12 +135,16 @@ impl Engine {
         if !path.starts_with('/') || self.answers(path) {
             return Err(BadGame::Path(path.to_owned()));
         }
+        if let Some(route) = G::ROUTES.iter().find(|route| !self.can_route(route)) {
+            return Err(BadGame::Path(route.path.to_owned()));
+        }
         let id = GameId(self.hosts.len() as u16);
         self.core.realms.push(realm::Realm::new(&game.grids()).map_err(BadGame::Grids)?);
         self.core.names.push(G::NAME);
         self.core.counters.add_game(crate::packet::variants::<G::In>());
         self.hosts.push(Box::new(host::Host::new(id, game)));
         self.paths.push((path.to_owned(), id));
+        self.routes.extend(G::ROUTES.iter().map(|route| (id, *route)));
         Ok(id)
     }
 
@@ -131,7 +161,7 @@ impl Engine {
     fn answers(&self, path: &str) -> bool {
         self.paths.iter().any(|(taken, _)| taken == path)
             || self.pages.iter().any(|page| page.path() == path)
-            || routes::OWN.contains(&path)
+            || routes::own_methods(path).is_some()
     }
 
     /// Has `observer` told of everything that happens.
@@ -167,6 +197,7 @@ impl Engine {
 
     /// Runs a recorded log. False where a line of it is not of this engine's games; it stops there.
     pub fn replay(&mut self, log: &[Record], now: Time) -> bool {
+        self.carry_nothing();
         let mut lines = log.iter().peekable();
         while let Some(line) = lines.next() {
             let Record::Tick { tick, wall } = line else { return false };
@@ -218,10 +249,16 @@ impl Engine {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
         self.core.inbox_bytes = self.hosts.iter().map(|host| host.held_bytes()).sum();
+        self.change_players(now);
+        for (conn, response) in std::mem::take(&mut self.core.answers) {
+            self.answer_later(conn, response, now);
+        }
         self.end_answered(now);
         self.close_doomed(now);
         self.sweep(now);
         self.keep_budget(now);
+        self.tend_accounts(now);
+        self.core.save_what_lags(self.draining);
         for conn in std::mem::take(&mut self.paused) {
             if let Some(peer) = self.core.peers.get_mut(conn) {
                 peer.paused = false;
@@ -260,5 +297,10 @@ impl Engine {
     /// Tells the engine how much memory the process has resident, bytes.
     pub fn set_resident_bytes(&mut self, bytes: u64) {
         self.resident_bytes = bytes;
+    }
+
+    /// Tells the engine how long 99 of 100 commits of the last minute took at the most, microseconds.
+    pub fn set_commit_p99(&mut self, us: u32) {
+        self.commit_p99_us = us;
     }
 }

@@ -19,6 +19,10 @@ pub(crate) struct Realm {
     names: HashMap<String, NameUse>,
     /// Sessions that were given an instance id so far.
     instances: u64,
+    /// How many have joined so far.
+    visits: u64,
+    /// How many members are in the lobby.
+    in_lobby: usize,
 }
 
 /// Somebody in a game.
@@ -28,14 +32,16 @@ pub(crate) struct Member {
     /// `None` in a replay, where nobody listens.
     pub(crate) conn: Option<ConnId>,
     pub(crate) encoding: Encoding,
+    /// Which joining this is: a player that comes again has another.
+    pub(crate) visit: u64,
     place: Option<Place>,
 }
 
 /// Who goes by one name, without regard to case.
 #[derive(Debug, Default)]
 struct NameUse {
-    /// Whether somebody has the name without a number.
-    plain: bool,
+    /// How many have the name without a number: one guest, or those whose own it is.
+    plain: u32,
     /// How many present players' names begin with it.
     live: u32,
     /// The last number appended.
@@ -54,22 +60,29 @@ impl Realm {
         self.instances
     }
 
-    /// How many members there are.
-    pub(crate) fn len(&self) -> usize {
-        self.members.len()
+    /// How many members there are, without those in the lobby.
+    pub(crate) fn playing(&self) -> usize {
+        self.members.len() - self.in_lobby
     }
 
     /// Reserves `wanted`, or the first of `wanted#2`, `wanted#3`... that nobody present has; `#` stands in no name that
-    /// one can ask for.
-    pub(crate) fn reserve_name(&mut self, wanted: &str) -> String {
+    /// one can ask for. `taken`: somebody who is away has it.
+    pub(crate) fn reserve_name(&mut self, wanted: &str, taken: bool) -> String {
         let name_use = self.names.entry(wanted.to_lowercase()).or_default();
         name_use.live += 1;
-        if !name_use.plain {
-            name_use.plain = true;
+        if name_use.plain == 0 && !taken {
+            name_use.plain = 1;
             return wanted.to_owned();
         }
         name_use.last = name_use.last.max(1) + 1;
         format!("{wanted}#{}", name_use.last)
+    }
+
+    /// Reserves a name for whom it belongs to: as it is, whoever present may have it.
+    pub(crate) fn take_name(&mut self, name: &str) {
+        let name_use = self.names.entry(name.to_lowercase()).or_default();
+        name_use.live += 1;
+        name_use.plain += 1;
     }
 
     /// Gives a reserved name back.
@@ -79,7 +92,7 @@ impl Realm {
             None => (name.to_lowercase(), true),
         };
         let Some(name_use) = self.names.get_mut(&base) else { return };
-        name_use.plain &= !plain;
+        name_use.plain = name_use.plain.saturating_sub(u32::from(plain));
         name_use.live = name_use.live.saturating_sub(1);
         if name_use.live == 0 {
             self.names.remove(&base);
@@ -88,7 +101,9 @@ impl Realm {
 
     /// Adds a member that stands nowhere yet.
     pub(crate) fn join(&mut self, player: PlayerId, conn: Option<ConnId>, encoding: Encoding) {
-        let key = self.members.insert(Member { player, conn, encoding, place: None });
+        self.visits += 1;
+        self.in_lobby += usize::from(player.is_in_lobby());
+        let key = self.members.insert(Member { player, conn, encoding, visit: self.visits, place: None });
         let before = self.by_player.insert(player, key as u32);
         debug_assert!(before.is_none(), "a player joins once");
     }
@@ -97,6 +112,7 @@ impl Realm {
     pub(crate) fn leave(&mut self, player: PlayerId) {
         self.leave_region(player);
         if let Some(key) = self.by_player.remove(&player) {
+            self.in_lobby -= usize::from(player.is_in_lobby());
             self.members.remove(key as usize);
         }
     }
@@ -183,7 +199,9 @@ impl Realm {
                     self.in_region(near).for_each(&mut f);
                 }
             }
-            To::Everyone => self.members.iter().for_each(|(_, member)| f(member)),
+            To::Everyone => {
+                self.members.iter().map(|(_, m)| m).filter(|m| !m.player.is_in_lobby()).for_each(f);
+            }
         }
     }
 }
@@ -221,6 +239,18 @@ mod tests {
     }
 
     #[test]
+    fn the_lobby_is_not_everyone() {
+        let mut r = realm();
+        let waiting = PlayerId(PlayerId::FIRST_IN_LOBBY);
+        r.join(waiting, None, Encoding::Json);
+        assert_eq!(audience(&r, To::Everyone), [1, 2, 3]);
+        assert_eq!(audience(&r, To::Player(waiting)), [waiting.0]);
+        assert_eq!(r.playing(), 3);
+        r.leave(waiting);
+        assert_eq!(r.playing(), 3);
+    }
+
+    #[test]
     fn membership_follows_moves_and_departures() {
         let mut r = realm();
         for player in WHO {
@@ -234,22 +264,37 @@ mod tests {
         assert!(!r.enter(WHO[0], RegionId(99)), "no such region");
         assert_eq!(r.region_of(WHO[0]), Some(RegionId(3)), "and nothing changed");
         assert!(!r.enter(WHO[1], RegionId(0)), "gone");
-        assert_eq!(r.len(), 2);
+        assert_eq!(r.playing(), 2);
     }
 
     #[test]
     fn names_are_unique_among_those_present() {
         let mut r = realm();
-        assert_eq!(r.reserve_name("Ann"), "Ann");
-        assert_eq!(r.reserve_name("ann"), "ann#2");
-        assert_eq!(r.reserve_name("ANN"), "ANN#3");
+        assert_eq!(r.reserve_name("Ann", false), "Ann");
+        assert_eq!(r.reserve_name("ann", false), "ann#2");
+        assert_eq!(r.reserve_name("ANN", false), "ANN#3");
         r.release_name("ann#2");
-        assert_eq!(r.reserve_name("Ann"), "Ann#4", "a number is not used again while the name is");
+        assert_eq!(r.reserve_name("Ann", false), "Ann#4", "a number is not used again while the name is");
         r.release_name("Ann");
-        assert_eq!(r.reserve_name("ann"), "ann");
+        assert_eq!(r.reserve_name("ann", false), "ann");
         for name in ["ann", "ANN#3", "Ann#4"] {
             r.release_name(name);
         }
+        assert!(r.names.is_empty());
+        assert_eq!(r.reserve_name("Cara", true), "Cara#2", "whose name it is may be away");
+        r.release_name("Cara#2");
+        assert!(r.names.is_empty());
+    }
+
+    #[test]
+    fn a_name_of_one_s_own_is_had_as_it_is() {
+        let mut r = realm();
+        assert_eq!(r.reserve_name("Ann", false), "Ann");
+        r.take_name("Ann");
+        r.release_name("Ann");
+        assert_eq!(r.reserve_name("ann", false), "ann#2", "one of the two is still there");
+        r.release_name("Ann");
+        r.release_name("ann#2");
         assert!(r.names.is_empty());
     }
 }

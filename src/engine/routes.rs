@@ -21,15 +21,32 @@ use crate::time::Time;
 use crate::websocket::handshake::{HandshakeError, Offer, is_upgrade};
 use std::net::IpAddr;
 
-/// Where the engine itself answers.
-pub(super) const OWN: [&str; 3] = ["/api/status", "/healthz", "/metrics"];
-
 /// The methods of what can only be read.
-const READ_ONLY: [Method; 2] = [Method::Get, Method::Head];
+const READ_ONLY: &[Method] = &[Method::Get, Method::Head];
+/// Everything below is an administrator's.
+const ADMIN: &str = "/api/admin/";
+const BANS: &str = "/api/admin/bans";
+
+/// The methods that the engine itself answers at a path, `None` where it does not.
+pub(super) fn own_methods(path: &str) -> Option<&'static [Method]> {
+    match path {
+        "/api/status" | "/healthz" | "/metrics" => Some(READ_ONLY),
+        "/api/auth/register" | "/api/auth/login" | "/api/auth/logout" => Some(&[Method::Post]),
+        BANS => Some(&[Method::Get, Method::Head, Method::Post]),
+        _ => ban_id(path).map(|_| -> &[Method] { &[Method::Delete] }),
+    }
+}
+
+/// What stands for a ban's id in a path.
+fn ban_id(path: &str) -> Option<&str> {
+    path.strip_prefix(BANS)?.strip_prefix('/').filter(|id| !id.is_empty() && !id.contains('/'))
+}
 
 /// What becomes of a request.
-enum Outcome {
+pub(super) enum Outcome {
     Answer(Response),
+    /// It is being found out: the answer comes through [`Engine::answer_later`].
+    Later,
     Upgraded,
 }
 
@@ -50,6 +67,9 @@ impl Engine {
                     self.answer(conn, Exchange::last(self.core.wall_at(now)), &error_of(error), now);
                 }
                 http::Event::Request(request) => self.request(conn, &request, now),
+            }
+            if self.keep_for_later(conn, rest) {
+                return input.len();
             }
             // Pipelined answers go out as they are made; a peer that does not take them gets no more until it does.
             if self.waiting(conn) > limits::CONTROL_BYTES / 2 && self.write(conn, out, now) == Next::Pause {
@@ -88,6 +108,7 @@ impl Engine {
         }
         match self.route(conn, request, now) {
             Outcome::Upgraded => {}
+            Outcome::Later => self.expect_answer(conn, request, exchange),
             Outcome::Answer(response) => self.answer(conn, exchange, &response, now),
         }
     }
@@ -110,7 +131,10 @@ impl Engine {
         if let Some(page) = self.pages.iter().find(|page| page.path() == request.path) {
             return Outcome::Answer(page.respond(request));
         }
-        Outcome::Answer(self.own_route(request, now))
+        if let Some(outcome) = self.call(conn, request, now) {
+            return outcome;
+        }
+        self.own_route(conn, ip, request, now)
     }
 
     /// Whose request it is, where it may be answered at all.
@@ -125,21 +149,61 @@ impl Engine {
         }
     }
 
-    fn own_route(&self, request: &Request, now: Time) -> Response {
-        let api = request.path.starts_with("/api/");
-        if api && cors::is_preflight(request) {
-            return self.origins.preflight(request, &READ_ONLY);
-        }
-        let response = match request.path.as_str() {
-            path if OWN.contains(&path) && !READ_ONLY.contains(&request.method) => {
-                Response::method_not_allowed(&READ_ONLY)
+    fn own_route(&mut self, conn: ConnId, ip: IpAddr, request: &Request, now: Time) -> Outcome {
+        let path = request.path.as_str();
+        // Nobody is an administrator where there is no token for it: then nothing is there.
+        let hidden = path.starts_with(ADMIN) && !self.core.settings.admin_token.is_set();
+        let methods = own_methods(path).filter(|_| !hidden);
+        let api = path.starts_with("/api/");
+        let outcome = match methods {
+            None => Ok(Outcome::Answer(Response::error(404, Code::NotFound.name(), NOWHERE))),
+            Some(methods) if api && cors::is_preflight(request) => {
+                return Outcome::Answer(self.origins.preflight(request, methods));
             }
+            Some(methods) if !methods.contains(&request.method) => {
+                Ok(Outcome::Answer(Response::method_not_allowed(methods)))
+            }
+            Some(_) if path.starts_with(ADMIN) => self.admin_route(conn, request, now),
+            Some(_) => self.public_route(conn, AddressKey::from(ip), request, now),
+        };
+        let answer = match outcome {
+            Ok(Outcome::Answer(response)) => response,
+            Ok(outcome) => return outcome,
+            Err(refusal) => self.refusal_response(&refusal),
+        };
+        Outcome::Answer(if api { self.origins.share(request, answer) } else { answer })
+    }
+
+    fn public_route(
+        &mut self,
+        conn: ConnId,
+        address: AddressKey,
+        request: &Request,
+        now: Time,
+    ) -> Result<Outcome, Refusal> {
+        Ok(Outcome::Answer(match request.path.as_str() {
             "/api/status" => self.status(now),
             "/healthz" => self.health(),
             "/metrics" => self.metrics(now),
-            _ => Response::error(404, Code::NotFound.name(), "there is nothing at this path"),
-        };
-        if api { self.origins.share(request, response) } else { response }
+            path => {
+                match path {
+                    "/api/auth/register" => self.post_register(conn, address, request)?,
+                    "/api/auth/login" => self.post_login(conn, address, request, now)?,
+                    _ => self.post_logout(conn, request, now)?,
+                }
+                return Ok(Outcome::Later);
+            }
+        }))
+    }
+
+    fn admin_route(&mut self, conn: ConnId, request: &Request, now: Time) -> Result<Outcome, Refusal> {
+        self.admit_admin(request)?;
+        match (request.method, ban_id(&request.path)) {
+            (_, Some(id)) => self.delete_ban(conn, id)?,
+            (Method::Post, None) => self.post_ban(conn, request, now)?,
+            (_, None) => return Ok(Outcome::Answer(self.list_bans(now))),
+        }
+        Ok(Outcome::Later)
     }
 
     // --------------------------------------------------------------------------------------------------- upgrading
@@ -201,7 +265,7 @@ impl Engine {
 
     // --------------------------------------------------------------------------------------------------- answering
 
-    fn answer(&mut self, conn: ConnId, exchange: Exchange, response: &Response, now: Time) {
+    pub(super) fn answer(&mut self, conn: ConnId, exchange: Exchange, response: &Response, now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let exchange = if self.draining { exchange.closing() } else { exchange };
         response.write(exchange, peer.session.outbox.control());
@@ -277,8 +341,10 @@ pub(super) fn refusal_of(why: Refused) -> Refusal {
     }
 }
 
+const NOWHERE: &str = "there is nothing at this path";
+
 /// After how long somebody who found no room may try again, milliseconds.
-const BUSY_MS: u32 = 5000;
+pub(super) const BUSY_MS: u32 = 5000;
 
 /// A refusal for a reason that needs no further words.
 pub(super) fn refusal(code: Code) -> Refusal {

@@ -4,6 +4,8 @@ use crate::address::Network;
 use crate::http::cors::Origins;
 use crate::time::TickRate;
 use crate::{registry, session};
+use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 /// What a host may set about the engine.
 #[derive(Clone, Debug)]
@@ -22,6 +24,12 @@ pub struct Settings {
     pub allowed_origins: Origins,
     /// Bytes that all peers together may make the server hold.
     pub memory_limit: usize,
+    /// How long a login session lasts unused.
+    pub session_timeout: Duration,
+    /// How often login sessions and bans that are over are swept.
+    pub session_cleanup: Duration,
+    /// What opens `/api/admin`.
+    pub admin_token: AdminToken,
     /// Connections: how many and how fast.
     pub registry: registry::Settings,
     /// Sessions: deadlines, rates and sizes.
@@ -38,9 +46,41 @@ impl Default for Settings {
             trusted_proxies: Vec::new(),
             allowed_origins: Origins::any(),
             memory_limit: 256 << 20,
+            session_timeout: Duration::from_secs(3600),
+            session_cleanup: Duration::from_secs(300),
+            admin_token: AdminToken::default(),
             registry: registry::Settings::default(),
             session: session::Settings::default(),
         }
+    }
+}
+
+/// The token of whoever administers the server; by default there is none, and no administrator. Never printed.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct AdminToken(Option<[u8; 32]>);
+
+impl AdminToken {
+    /// That token; of an empty one there is none.
+    pub fn new(token: &str) -> AdminToken {
+        AdminToken((!token.is_empty()).then(|| Sha256::digest(token).into()))
+    }
+
+    /// Whether there is one.
+    pub fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Whether `token` is it. Digests are compared: how long that takes says nothing about the token.
+    pub fn is(&self, token: &str) -> bool {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        self.0.is_some_and(|right| right == digest)
+    }
+}
+
+impl std::fmt::Debug for AdminToken {
+    /// Whether there is one, and no more.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.is_set() { "AdminToken" } else { "none" })
     }
 }
 

@@ -47,10 +47,10 @@ struct Traffic {
     bytes_out: u64,
 }
 
-/// Nothing is stored yet, so nothing ever waits to be.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Storage {
-    queue: u32,
+    /// Errands under way to storage and hashing.
+    queue: usize,
     commit_p99_us: u32,
 }
 
@@ -81,7 +81,7 @@ impl Engine {
                 bytes_in: counters.bytes_in,
                 bytes_out: counters.bytes_out,
             },
-            storage: Storage::default(),
+            storage: Storage { queue: self.core.errands.under_way(), commit_p99_us: self.commit_p99_us },
         })
     }
 

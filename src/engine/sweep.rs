@@ -34,6 +34,7 @@ impl Engine {
             let Some((conn, peer)) = self.core.peers.at_mut(slot) else { continue };
             let due = peer.session.due(settings, now);
             self.core.account(conn);
+            self.end_if_expired(conn, now);
             if let Some(due) = due {
                 endings += usize::from(due != Due::Ping);
                 self.act_on(conn, due, now);
@@ -45,6 +46,9 @@ impl Engine {
         match due {
             Due::HeadTimeout => self.end_http(conn, Some(http::Error::Timeout), now),
             Due::HttpIdle => self.end_http(conn, None, now),
+            Due::AnswerTimeout => self.give_up_answer(conn, now),
+            // It has said who it is; whether that is true is being found out.
+            Due::AuthTimeout if self.is_held_back(conn) => {}
             Due::AuthTimeout => {
                 let refusal = Refusal::new(Code::AuthTimeout, "auth_request did not come in time");
                 self.refuse(conn, None, refusal, now);

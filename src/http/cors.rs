@@ -7,11 +7,32 @@
 
 use super::request::{Method, Request};
 use super::response::Response;
+use std::borrow::Cow;
 use std::fmt;
 
 /// The origins that are let in: `allowed_origins`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Origins(Option<Vec<String>>);
+
+/// The fields that let a page read an answer: what [`Origins`] says to one request, for an answer that comes later.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Leave {
+    allow_origin: Option<Cow<'static, str>>,
+    vary: bool,
+}
+
+impl Leave {
+    /// Adds them to an answer, with what exposes `Retry-After`.
+    pub fn give(self, response: Response) -> Response {
+        let response = if self.vary { response.header("Vary", "Origin") } else { response };
+        match self.allow_origin {
+            Some(origin) => response
+                .header("Access-Control-Allow-Origin", origin)
+                .header("Access-Control-Expose-Headers", "Retry-After"),
+            None => response,
+        }
+    }
+}
 
 /// What to make of one request's origin.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,13 +90,20 @@ impl Origins {
     /// that is refused gets no such leave. Where the answer depends on the origin, `Vary` says so to caches,
     /// whoever asked.
     pub fn share(&self, request: &Request, response: Response) -> Response {
-        let verdict = self.judge(request);
-        let response = self.allow_origin(request, verdict, response);
-        if verdict == Verdict::Allowed {
-            response.header("Access-Control-Expose-Headers", "Retry-After")
-        } else {
-            response
-        }
+        self.leave(request).give(response)
+    }
+
+    /// What [`Origins::share`] adds, for an answer that is not there yet.
+    pub fn leave(&self, request: &Request) -> Leave {
+        let allowed = self.judge(request) == Verdict::Allowed;
+        let named =
+            || request.header("origin").map(|value| String::from_utf8_lossy(value).into_owned().into());
+        let allow_origin = match &self.0 {
+            _ if !allowed => None,
+            None => Some("*".into()),
+            Some(_) => named(),
+        };
+        Leave { allow_origin, vary: self.0.is_some() }
     }
 
     /// Answers a preflight ([`is_preflight`]) for a resource that has `methods`: 204, or 403 for an origin
@@ -83,29 +111,12 @@ impl Origins {
     pub fn preflight(&self, request: &Request, methods: &[Method]) -> Response {
         let verdict = self.judge(request);
         if verdict != Verdict::Allowed {
-            let refusal = Response::error(403, "forbidden", "this origin is not allowed");
-            return self.allow_origin(request, verdict, refusal);
+            return self.share(request, Response::error(403, "forbidden", "this origin is not allowed"));
         }
-        self.allow_origin(request, verdict, Response::new(204))
+        self.share(request, Response::new(204))
             .header("Access-Control-Allow-Methods", Method::join(methods))
             .header("Access-Control-Allow-Headers", "authorization, content-type")
             .header("Access-Control-Max-Age", "600")
-    }
-
-    fn allow_origin(&self, request: &Request, verdict: Verdict, response: Response) -> Response {
-        if self.0.is_none() {
-            return match verdict {
-                Verdict::Allowed => response.header("Access-Control-Allow-Origin", "*"),
-                Verdict::Absent | Verdict::Refused => response,
-            };
-        }
-        let response = response.header("Vary", "Origin");
-        match (verdict, request.header("origin")) {
-            (Verdict::Allowed, Some(origin)) => {
-                response.header("Access-Control-Allow-Origin", String::from_utf8_lossy(origin).into_owned())
-            }
-            _ => response,
-        }
     }
 }
 

@@ -91,6 +91,8 @@ pub enum Due {
     HeadTimeout,
     /// A kept-alive connection asks for nothing any more.
     HttpIdle,
+    /// The answer to a request did not come in time: 503.
+    AnswerTimeout,
     /// `auth_request` did not come.
     AuthTimeout,
     /// Nothing came for the timeout.
@@ -140,6 +142,17 @@ struct Http {
     answered: u32,
     /// Pipelined requests that wait until the answers before them have been taken.
     backlog: Vec<u8>,
+    /// The request whose answer is still being found out.
+    unanswered: Option<Unanswered>,
+}
+
+/// What has to be known of a request when its answer comes later.
+#[derive(Clone, Debug)]
+pub struct Unanswered {
+    /// How it is answered.
+    pub exchange: http::Exchange,
+    /// Who may read the answer.
+    pub leave: http::cors::Leave,
 }
 
 impl Session {
@@ -202,6 +215,29 @@ impl Session {
             debug_assert!(http.backlog.is_empty(), "nothing is read while requests wait");
             http.backlog = requests.to_vec();
         }
+    }
+
+    /// The answer to the request that was just read comes later; until then nothing of the peer is read.
+    pub fn answer_later(&mut self, unanswered: Unanswered) {
+        if let Some(http) = &mut self.http {
+            debug_assert!(http.unanswered.is_none(), "one request at a time");
+            http.unanswered = Some(unanswered);
+        }
+    }
+
+    /// The request whose answer is still to come.
+    pub fn unanswered(&mut self) -> Option<&mut Unanswered> {
+        self.http.as_mut()?.unanswered.as_mut()
+    }
+
+    /// Takes it: the answer is here.
+    pub fn take_unanswered(&mut self) -> Option<Unanswered> {
+        self.http.as_mut()?.unanswered.take()
+    }
+
+    /// Whether an answer is still to come.
+    pub fn is_unanswered(&self) -> bool {
+        self.http.as_ref().is_some_and(|http| http.unanswered.is_some())
     }
 
     /// Takes the requests that were kept.
@@ -296,6 +332,9 @@ impl Session {
     }
 
     fn due_http(&self, stood: Duration) -> Option<Due> {
+        if self.is_unanswered() {
+            return (stood >= limits::HTTP_ANSWER_TIME).then_some(Due::AnswerTimeout);
+        }
         if !self.outbox.is_empty() {
             // The answer waits for the peer, not the peer's request for us.
             return (stood >= limits::HTTP_IDLE_TIME).then_some(Due::HttpIdle);

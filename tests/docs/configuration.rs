@@ -106,6 +106,11 @@ fn the_constants() {
         ("DUPLICATES", limits::DUPLICATES),
         ("LINGER_BYTES", limits::LINGER_BYTES),
         ("GUEST_NAME", limits::GUEST_NAME),
+        ("STORAGE_TICKETS", limits::STORAGE_TICKETS as usize),
+        ("HASH_QUEUE", limits::HASH_QUEUE),
+        ("SAVE_ITEMS", limits::SAVE_ITEMS),
+        ("SESSIONS_PER_ACCOUNT", limits::SESSIONS_PER_ACCOUNT as usize),
+        ("BANS", limits::BANS),
         ("LOG_QUEUE", limits::LOG_QUEUE),
     ];
     let expected: Vec<Vec<String>> =

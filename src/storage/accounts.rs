@@ -1,0 +1,122 @@
+//! Accounts and login sessions in SQL.
+
+use super::column::{millis, number, username, wall};
+use super::database::Outcome;
+use super::error::is_unique_conflict;
+use crate::account::{
+    Account, LoginSession, PasswordHash, Refused, Reply, StoreError, TokenDigest, Username,
+};
+use crate::ids::AccountId;
+use crate::limits;
+use crate::time::WallMs;
+use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+
+pub(super) fn register(db: &Connection, name: &Username, password: &PasswordHash, now: WallMs) -> Outcome {
+    let sql = "INSERT INTO account (name, password, created) VALUES (?1, ?2, ?3)";
+    let values = params![name.as_str(), password.expose(), millis(now)];
+    match db.prepare_cached(sql)?.insert(values) {
+        Ok(id) => Ok(Ok(Reply::Registered(AccountId(number(id, "account id")?)))),
+        Err(error) if is_unique_conflict(&error) => Ok(Err(Refused::NameTaken)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn find_by_name(db: &Connection, name: &Username) -> Outcome {
+    find(db, "SELECT id, name, password, created FROM account WHERE name = ?1", params![name.as_str()])
+}
+
+pub(super) fn find_by_id(db: &Connection, id: AccountId) -> Outcome {
+    find(db, "SELECT id, name, password, created FROM account WHERE id = ?1", params![id.0])
+}
+
+fn find(db: &Connection, sql: &str, values: impl Params) -> Outcome {
+    let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
+    let found: Option<(i64, String, String, i64)> =
+        db.prepare_cached(sql)?.query_row(values, columns).optional()?;
+    let account = found.map(|(id, name, password, created)| -> Result<Account, StoreError> {
+        Ok(Account {
+            id: AccountId(number(id, "account id")?),
+            name: username(&name)?,
+            password: PasswordHash::new(password),
+            created: wall(created),
+        })
+    });
+    Ok(Ok(Reply::Account(account.transpose()?)))
+}
+
+pub(super) fn open_session(db: &Connection, session: &LoginSession) -> Outcome {
+    let known =
+        db.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?.exists(params![session.account.0])?;
+    if !known {
+        return Ok(Err(Refused::NoAccount));
+    }
+    let LoginSession { digest, account, created, expires } = session;
+    let sql =
+        "INSERT OR REPLACE INTO login_session (digest, account, created, expires) VALUES (?1, ?2, ?3, ?4)";
+    db.prepare_cached(sql)?.execute(params![digest.0, account.0, millis(*created), millis(*expires)])?;
+    let sql = "DELETE FROM login_session WHERE digest IN (
+            SELECT digest FROM login_session WHERE account = ?1 AND digest <> ?2
+            ORDER BY expires DESC, digest DESC LIMIT -1 OFFSET ?3
+        ) RETURNING digest";
+    let mut surplus = db.prepare_cached(sql)?;
+    let others = limits::SESSIONS_PER_ACCOUNT - 1;
+    let ended =
+        surplus.query_map(params![account.0, digest.0, others], |row| Ok(TokenDigest(row.get(0)?)))?;
+    let mut ended: Vec<TokenDigest> = ended.collect::<Result<_, _>>()?;
+    ended.sort_unstable();
+    Ok(Ok(Reply::Opened { ended }))
+}
+
+pub(super) fn end_sessions(db: &Connection, digests: &[TokenDigest]) -> Outcome {
+    let mut delete = db.prepare_cached("DELETE FROM login_session WHERE digest = ?1")?;
+    let mut ended = 0;
+    for digest in digests {
+        ended += delete.execute(params![digest.0])?;
+    }
+    Ok(Ok(Reply::Ended(count(ended))))
+}
+
+pub(super) fn end_sessions_of(db: &Connection, account: AccountId) -> Outcome {
+    let mut delete = db.prepare_cached("DELETE FROM login_session WHERE account = ?1")?;
+    Ok(Ok(Reply::Ended(count(delete.execute(params![account.0])?))))
+}
+
+pub(super) fn live_sessions(db: &Connection, now: WallMs) -> Outcome {
+    let sql = "SELECT digest, account, login_session.created, expires, name
+        FROM login_session JOIN account ON account.id = account
+        WHERE expires > ?1 ORDER BY digest";
+    let mut select = db.prepare_cached(sql)?;
+    let mut rows = select.query(params![millis(now)])?;
+    let mut sessions = Vec::new();
+    while let Some(row) = rows.next()? {
+        let session = LoginSession {
+            digest: TokenDigest(row.get(0)?),
+            account: AccountId(number(row.get(1)?, "account id")?),
+            created: wall(row.get(2)?),
+            expires: wall(row.get(3)?),
+        };
+        let name: String = row.get(4)?;
+        sessions.push((session, username(&name)?));
+    }
+    Ok(Ok(Reply::Sessions(sessions)))
+}
+
+/// Moves the ends of sessions; those that are gone stay gone.
+pub(super) fn renew(db: &Connection, renewals: &[(TokenDigest, WallMs)]) -> Result<(), StoreError> {
+    let mut update = db.prepare_cached("UPDATE login_session SET expires = ?2 WHERE digest = ?1")?;
+    for (digest, expires) in renewals {
+        update.execute(params![digest.0, millis(*expires)])?;
+    }
+    Ok(())
+}
+
+pub(super) fn sweep(db: &Connection, now: WallMs) -> Outcome {
+    let delete = |sql: &str| db.prepare_cached(sql)?.execute(params![millis(now)]);
+    let sessions = count(delete("DELETE FROM login_session WHERE expires <= ?1")?);
+    let bans = count(delete("DELETE FROM ban WHERE expires <= ?1")?);
+    Ok(Ok(Reply::Swept { sessions, bans }))
+}
+
+fn count(rows: usize) -> u32 {
+    u32::try_from(rows).unwrap_or(u32::MAX)
+}

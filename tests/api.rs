@@ -9,6 +9,9 @@
 mod auth;
 #[path = "api/client.rs"]
 mod client;
+#[cfg(feature = "connect4")]
+#[path = "api/connect4.rs"]
+mod connect4;
 #[path = "api/deadlines.rs"]
 mod deadlines;
 #[path = "api/driven.rs"]

@@ -100,7 +100,10 @@ impl Script<Connect4> for Opponent {
             60..72 => In::MatchJoin { match_id: None },
             72..75 => In::MatchJoin { match_id: Some(some_id) },
             75..77 => In::MatchCreate { private: Some(chance.chance(0.5)) },
-            77..80 => In::MatchBot { level: chance.below(7) as u32 },
+            77..80 => In::MatchBot {
+                // The best two think more than a sweep has time for.
+                level: [0, 1, 1, 2, 2, 3, 6][chance.below(7) as usize],
+            },
             80..84 => In::MatchSpectate { match_id: some_id },
             84..90 => In::MatchRematch,
             90..92 => In::MatchLeave,

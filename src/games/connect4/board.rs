@@ -129,7 +129,7 @@ impl Board {
 
     /// Whose disc comes next.
     pub fn turn(&self) -> Disc {
-        if self.moves() % 2 == 0 { Disc::Red } else { Disc::Yellow }
+        if self.moves().is_multiple_of(2) { Disc::Red } else { Disc::Yellow }
     }
 
     /// Whether no disc fits any more.

@@ -177,8 +177,8 @@ fn state_in(packet: &Out) -> Option<&MatchState> {
 
 /// The last state that a player was told.
 fn state_of(told: &[(PlayerId, Out)], player: PlayerId) -> MatchState {
-    let states = told.iter().filter(|(to, _)| *to == player).filter_map(|(_, packet)| state_in(packet));
-    states.last().unwrap_or_else(|| panic!("{player} is told")).clone()
+    let mut states = told.iter().filter(|(to, _)| *to == player).filter_map(|(_, packet)| state_in(packet));
+    states.next_back().unwrap_or_else(|| panic!("{player} is told")).clone()
 }
 
 fn id_of(state: &MatchState) -> String {

@@ -8,7 +8,7 @@ use super::Engine;
 use super::endings::Ending;
 use super::events::Event;
 use super::game::{Departure, Refusal};
-use super::host::{Sender, Taken};
+use super::host::Taken;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::packet::{self, ClientControl, Code, Encoding, Envelope, Kind, ServerControl, Unreadable};
@@ -150,7 +150,7 @@ impl Engine {
         let window = self.core.settings.session.duplicate_window;
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
-        let from = Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
+        let from = seat.sender(conn, peer.session.encoding);
         let host = &mut self.hosts[usize::from(game.0)];
         let wait = self.core.settings.tick_rate.interval().as_millis() as u32;
         if peer.inbox_is_full(tick) {
@@ -162,7 +162,7 @@ impl Engine {
         }
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let session = &mut peer.session;
-        match host.receive(from, envelope, &mut || session.is_repeated(message, window, now)) {
+        match host.receive(from, envelope, message.len(), &mut || session.is_repeated(message, window, now)) {
             Ok((Taken::Queued, variant)) => {
                 peer.count_input(tick);
                 self.core.inbox_bytes += message.len();

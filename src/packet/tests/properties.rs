@@ -119,7 +119,7 @@ proptest! {
             packets.iter().map(|(re, p)| server_packet(encoding, Kind::Game, *re, p)).collect();
         let message = batch(encoding, head, &bodies);
         let bodies_len = bodies.iter().map(Vec::len).sum();
-        prop_assert_eq!(message.len(), head.message_len(encoding, bodies.len(), bodies_len));
+        prop_assert_eq!(message.len(), head.message_len(encoding, bodies.len(), bodies.len(), bodies_len));
         let read = read_batch(encoding, &message).expect("it is a batch");
         prop_assert_eq!(read.head, head);
         let read: Result<Vec<_>, _> = read.packets::<Sample>().collect();

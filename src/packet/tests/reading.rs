@@ -411,7 +411,11 @@ fn lengths_are_right_at_every_number_of_digits() {
                 let mut out = Vec::new();
                 head.begin(encoding, packets, &mut out);
                 let around = packets.saturating_sub(1) * separator(encoding).len() + end(encoding).len();
-                assert_eq!(head.message_len(encoding, packets, 0), out.len() + around, "{n} {packets}");
+                assert_eq!(
+                    head.message_len(encoding, packets, packets, 0),
+                    out.len() + around,
+                    "{n} {packets}"
+                );
                 assert!(out.len() <= BatchHead::MAX_LEN);
             }
         }

@@ -158,7 +158,11 @@ proptest! {
             // An `id` behind the fault is known to the quick way only.
             read.map_err(|fault| Unreadable { id: None, ..fault })
         };
-        prop_assert_eq!(read(json::open(&message)), read(json::open_thoroughly(&message)));
+        let thorough = read(json::open_thoroughly(&message));
+        if let Some(Ok(usual)) = json::open_usual(&message).map(|opened| read(Ok(opened))) {
+            prop_assert_eq!(Ok(&usual), thorough.as_ref());
+        }
+        prop_assert_eq!(read(json::open(&message)), thorough);
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::ids::{GameId, RegionId};
 use crate::limits;
 use crate::packet::encoding::EncodeError;
 use crate::packet::{self, Encoding, Kind, Variant, separator};
-use crate::session::outbox::Joined;
+use crate::session::outbox::{Joined, Outbox};
 use serde::Serialize;
 use std::ops::Range;
 
@@ -155,11 +155,12 @@ impl Core {
                         tap(tick, member.player, &encoded[member.encoding as usize][span]);
                     }
                 }
-                let mut take = |part: &Joined| {
-                    let packets = u64::from(part.packets());
-                    recipients.queue(member.conn, packets, |outbox| outbox.push_joined(part, limit, now))
-                };
-                heard += u64::from(mine.iter().fold(false, |heard, part| take(part) || heard));
+                let mut listens = false;
+                for part in mine.iter() {
+                    let push = |outbox: &mut Outbox| outbox.push_joined(part, limit, now);
+                    listens |= recipients.queue(member.conn, u64::from(part.packets()), push);
+                }
+                heard += u64::from(listens);
             }
             view.iter().for_each(|&view| packets[place(view)].recipients += heard);
             joined.iter_mut().for_each(Vec::clear);
@@ -178,7 +179,7 @@ mod tests {
     use crate::engine::game::Grid;
     use crate::ids::PlayerId;
     use crate::packet::{Packet, ServerPacket, read_batch};
-    use crate::session::outbox::{Outbox, Stamp};
+    use crate::session::outbox::Stamp;
     use crate::time::{Tick, Time, WallMs};
     use crate::websocket::{Connection, Event, Role};
     use serde::Deserialize;

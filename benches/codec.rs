@@ -4,8 +4,16 @@
 //! One round is as many frames as fill 64 KiB. Decoding: masked binary frames that lie whole in memory; for the others,
 //! which read from a stream, the stream is memory. Encoding: unmasked binary frames into a buffer that is reused.
 //! Text: one frame of 64 KiB under a mask of zeros, so that it is text again in the next round.
+//!
+//! Before all that it prints how near to the limit the codec comes, measured in pairs; `cargo bench --bench codec --
+//! ratios` prints nothing else.
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+#[path = "codec/bare.rs"]
+mod bare;
+#[path = "codec/ratios.rs"]
+mod ratios;
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
 use evertick::websocket::{Connection, Event, OpCode, Role, encode, encode_masked, unmask};
 use std::hint::black_box;
 use std::io::{self, Read, Write};
@@ -16,83 +24,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 const ROUND: usize = 64 << 10;
 const LIMIT: usize = 1 << 20;
+/// Sizes of payload, and what they are called.
 const CASES: [(&str, usize); 3] = [("32 B", 32), ("1 KiB", 1024), ("64 KiB", 65_536)];
-
-/// The limit: the checks that a server must make of a header, and an XOR of words in place.
-mod bare {
-    pub(super) fn xor(payload: &mut [u8], mask: [u8; 4]) {
-        let [a, b, c, d] = mask;
-        let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-        let (words, rest) = payload.as_chunks_mut::<8>();
-        for word in words {
-            *word = (u64::from_ne_bytes(*word) ^ wide).to_ne_bytes();
-        }
-        for (i, byte) in rest.iter_mut().enumerate() {
-            *byte ^= mask[i & 3];
-        }
-    }
-
-    /// Unmasks the whole frames at the front of `bytes` and returns how many bytes they have.
-    #[inline]
-    pub(super) fn decode(bytes: &mut [u8], mut each: impl FnMut(u8, &[u8])) -> usize {
-        let mut at = 0;
-        loop {
-            let frame = &mut bytes[at..];
-            if frame.len() < 6 {
-                return at;
-            }
-            let (first, second) = (frame[0], frame[1]);
-            let opcode = first & 15;
-            let control = opcode >= 8;
-            if first & 0x70 != 0
-                || second & 0x80 == 0
-                || (3..8).contains(&opcode)
-                || opcode > 10
-                || (control && (first & 0x80 == 0 || second & 127 > 125))
-            {
-                return at;
-            }
-            let (size, len) = match second & 127 {
-                126 if frame.len() >= 8 => (8, usize::from(u16::from_be_bytes([frame[2], frame[3]]))),
-                127 if frame.len() >= 14 => {
-                    let len = frame[2..10].try_into().expect("eight bytes");
-                    (14, u64::from_be_bytes(len) as usize)
-                }
-                len @ 0..=125 => (6, usize::from(len)),
-                _ => return at,
-            };
-            if frame.len() < size + len {
-                return at;
-            }
-            let mask = frame[size - 4..size].try_into().expect("four bytes");
-            xor(&mut frame[size..size + len], mask);
-            each(first, &frame[size..size + len]);
-            at += size + len;
-        }
-    }
-
-    /// Writes a header to the front of `out` and returns its length.
-    #[inline]
-    pub(super) fn header(out: &mut [u8], len: usize) -> usize {
-        out[0] = 0x82;
-        match len {
-            0..=125 => {
-                out[1] = len as u8;
-                2
-            }
-            126..=0xffff => {
-                out[1] = 126;
-                out[2..4].copy_from_slice(&(len as u16).to_be_bytes());
-                4
-            }
-            _ => {
-                out[1] = 127;
-                out[2..10].copy_from_slice(&(len as u64).to_be_bytes());
-                10
-            }
-        }
-    }
-}
 
 /// A stream that never ends: the same bytes over and over; what is written to it is copied once and forgotten.
 struct Endless {
@@ -286,16 +219,19 @@ fn encoding(criterion: &mut Criterion) {
     group.finish();
 }
 
+/// Whole sentences of two kinds, as many as fit into a round.
+fn texts() -> [(&'static str, String); 2] {
+    let sentences = [
+        ("ASCII", "The quick brown fox jumps over the lazy dog. "),
+        ("mixed scripts", "Grüße, κόσμε, здравствуй, 世界, 🌍! "),
+    ];
+    sentences.map(|(case, sentence)| (case, sentence.repeat(ROUND / sentence.len())))
+}
+
 fn text(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("text");
-    let ascii = "The quick brown fox jumps over the lazy dog. ".repeat(1457);
-    let mixed = "Grüße, κόσμε, здравствуй, 世界, 🌍! ".repeat(1150);
-    for (case, text) in [("ASCII", ascii), ("mixed scripts", mixed)] {
-        let mut end = ROUND.min(text.len());
-        while !text.is_char_boundary(end) {
-            end -= 1;
-        }
-        let text = &text.as_bytes()[..end];
+    for (case, text) in texts() {
+        let text = text.as_bytes();
         let mut frame = Vec::new();
         encode_masked(&mut frame, OpCode::Text, text, [0; 4]);
         let mut payload = text.to_vec();
@@ -330,4 +266,11 @@ fn text(criterion: &mut Criterion) {
 }
 
 criterion_group!(all, decode, encoding, text);
-criterion_main!(all);
+
+fn main() {
+    ratios::print();
+    if !std::env::args().any(|arg| arg == "ratios") {
+        all();
+        Criterion::default().configure_from_args().final_summary();
+    }
+}

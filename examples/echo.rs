@@ -77,13 +77,13 @@ fn run(address: SocketAddr, mode: Mode) -> Result<(), String> {
 
 /// What happens to a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
+pub(crate) enum Mode {
     Echo,
     Broadcast,
 }
 
 /// The service: all connections, and what they share.
-struct Echo {
+pub(crate) struct Echo {
     mode: Mode,
     peers: Slab<Peer>,
     /// One more than the highest slot that was ever in use.
@@ -114,7 +114,7 @@ enum Stage {
 }
 
 impl Echo {
-    fn new(mode: Mode) -> Echo {
+    pub(crate) fn new(mode: Mode) -> Echo {
         Echo {
             mode,
             peers: Slab::new(),

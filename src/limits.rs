@@ -72,6 +72,8 @@ pub const SLOW_TIME: Duration = Duration::from_secs(10);
 pub const INBOX_PLAYER: usize = 256;
 /// Packets of all players that wait for one game's tick.
 pub const INBOX_GAME: usize = 1 << 16;
+/// Newcomers that one tick hands to a game; the next one takes those who stand behind them.
+pub const JOINS_PER_TICK: usize = 64;
 /// Messages within the window that the duplicate filter remembers of a peer; over it the oldest is forgotten.
 pub const DUPLICATES: usize = 128;
 /// Values that may be open around one another inside a packet.

@@ -5,6 +5,8 @@
 //! sockets. A test waits for what it expects, never for a time; what does not come within [`PATIENCE`] fails it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "api/arrivals.rs"]
+mod arrivals;
 #[path = "api/auth.rs"]
 mod auth;
 #[path = "api/client.rs"]

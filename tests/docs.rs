@@ -17,5 +17,7 @@ mod floors;
 mod http;
 #[path = "docs/own_game.rs"]
 mod own_game;
+#[path = "docs/performance.rs"]
+mod performance;
 #[path = "docs/protocol.rs"]
 mod protocol;

@@ -27,7 +27,7 @@ impl Outgoing for Sink {
     }
 }
 
-/// An engine and its players; every other one speaks postcard.
+/// An engine and its players.
 pub(crate) struct Crowd {
     engine: Engine,
     ticks: TickClock,
@@ -36,30 +36,39 @@ pub(crate) struct Crowd {
     pub(crate) sink: Sink,
 }
 
+/// What a guest sends to come in: the handshake and the first packet.
+pub(crate) struct Entry {
+    encoding: Encoding,
+    handshake: Vec<u8>,
+    request: Vec<u8>,
+}
+
+impl Entry {
+    /// That of guest number `at`.
+    pub(crate) fn new(at: usize, encoding: Encoding) -> Entry {
+        let guest = format!("Guest {at}");
+        let request = AuthRequest { version: 1, guest: Some(guest), ..AuthRequest::default() };
+        let request = message(encoding, Kind::Control, &ClientControl::AuthRequest(request));
+        Entry { encoding, handshake: opening(encoding), request }
+    }
+}
+
 impl Crowd {
-    /// `count` players who have just been let in; `hear` gets what each was told until then.
+    /// `count` players who have just been let in, of up to `most`; they take turns in speaking `encodings`. `hear` gets
+    /// what each was told until then.
     pub(crate) fn new<G: Game<Out: DeserializeOwned>>(
         game: G,
         count: usize,
+        most: usize,
+        encodings: &[Encoding],
         mut hear: impl FnMut(usize, Heard<G::Out>),
     ) -> Crowd {
-        let mut settings = Settings { max_players: count, ..Settings::default() };
-        settings.registry.max_connections = count;
-        settings.registry.max_per_address = 0;
-        settings.registry.connect_rate = 0;
-        // Those who only listen are not asked whether they are there, and not sent away.
-        settings.session.heartbeat_interval = Duration::from_secs(1 << 30);
-        settings.session.timeout = Duration::from_secs(1 << 30);
-        let ticks = TickClock::new(settings.tick_rate, Time::START);
-        let mut engine = Engine::new(settings, 1, [7; 32]);
-        engine.add_game(PATH, game).expect("its grids can be laid out");
-        let (players, sink) = (Vec::new(), Sink::default());
-        let mut crowd = Crowd { engine, ticks, now: Time::START, players, sink };
+        let mut crowd = Crowd::empty(game, most);
         let mut readers = Vec::new();
         for at in 0..count {
-            let encoding = Encoding::ALL[at % 2];
+            let encoding = encodings[at % encodings.len()];
             let mut received = Vec::new();
-            crowd.join(encoding, &mut received);
+            crowd.join(&mut Entry::new(at, encoding), &mut received);
             let mut reader = Reader::new(encoding);
             reader.ask_anything();
             reader.receive(&received, &mut Vec::new()).expect("it is let in");
@@ -72,18 +81,31 @@ impl Crowd {
             reader.receive(&received, &mut heard).expect("it is welcomed");
             heard.into_iter().for_each(|heard| hear(at, heard));
         }
+        crowd.flush();
         crowd
     }
 
-    fn join(&mut self, encoding: Encoding, received: &mut Vec<u8>) {
+    fn empty<G: Game>(game: G, most: usize) -> Crowd {
+        let mut settings = Settings { max_players: most, ..Settings::default() };
+        settings.registry.max_connections = most;
+        settings.registry.max_per_address = 0;
+        settings.registry.connect_rate = 0;
+        // Those who only listen are not asked whether they are there, and not sent away.
+        settings.session.heartbeat_interval = Duration::from_secs(1 << 30);
+        settings.session.timeout = Duration::from_secs(1 << 30);
+        let ticks = TickClock::new(settings.tick_rate, Time::START);
+        let mut engine = Engine::new(settings, 1, [7; 32]);
+        engine.add_game(PATH, game).expect("its grids can be laid out");
+        Crowd { engine, ticks, now: Time::START, players: Vec::new(), sink: Sink::default() }
+    }
+
+    /// One more guest asks to be let in; what it is told at once goes to `received`.
+    pub(crate) fn join(&mut self, entry: &mut Entry, received: &mut impl Outgoing) {
         let here = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let conn = self.engine.accept(here, self.now).expect("there is room");
-        self.engine.receive(conn, &mut opening(encoding), received, self.now);
-        let guest = format!("Guest {}", self.players.len());
-        let request = AuthRequest { version: 1, guest: Some(guest), ..AuthRequest::default() };
-        let mut frame = message(encoding, Kind::Control, &ClientControl::AuthRequest(request));
-        self.engine.receive(conn, &mut frame, received, self.now);
-        self.players.push((conn, encoding));
+        self.engine.receive(conn, &mut entry.handshake, received, self.now);
+        self.engine.receive(conn, &mut entry.request, received, self.now);
+        self.players.push((conn, entry.encoding));
     }
 
     /// One player sends what [`message`] made.

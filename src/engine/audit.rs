@@ -46,13 +46,15 @@ impl Engine {
     /// The first thing that is not as it should be: a mistake in the engine.
     pub fn audit(&self) -> Result<(), String> {
         let core = &self.core;
-        let (mut accounted, mut refused, mut seats) = (0, 0, vec![0; core.realms.len()]);
+        let (mut accounted, mut refused, mut waiting) = (0, 0, 0);
+        let mut seats = vec![0; core.realms.len()];
         for (conn, peer) in core.peers.iter() {
             self.audit_peer(conn, peer).map_err(|wrong| format!("{conn}: {wrong}"))?;
             accounted += peer.accounted();
             refused += usize::from(peer.refused);
-            if let (Some(game), Some(_)) = (peer.game, &peer.seat) {
+            if let (Some(game), Some(seat)) = (peer.game, &peer.seat) {
                 seats[usize::from(game.0)] += 1;
+                waiting += usize::from(seat.waits);
             }
         }
         equal("bytes of all peers", core.memory() - core.inbox_bytes, accounted)?;
@@ -63,6 +65,8 @@ impl Engine {
             realm.audit()?;
         }
         core.peers.audit()?;
+        let waits = |conn| core.peers.get(conn).and_then(|p| p.seat.as_ref()).is_some_and(|seat| seat.waits);
+        equal("newcomers in line", self.arrivals.line().filter(|&conn| waits(conn)).count(), waiting)?;
         at_most("bytes of the budget", core.memory(), core.settings.memory_limit)
     }
 

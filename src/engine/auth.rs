@@ -10,7 +10,7 @@ use super::game::Refusal;
 use super::host::Sender;
 use crate::ids::{ConnId, GameId, PlayerId};
 use crate::limits;
-use crate::packet::{AuthRequest, AuthResponse, Code, Credentials, ServerControl};
+use crate::packet::{AuthRequest, AuthResponse, Code, Credentials, Encoding, ServerControl};
 use crate::session::Step;
 use crate::time::Time;
 
@@ -22,7 +22,16 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub(super) struct Seat {
     pub(super) player: PlayerId,
     /// The name the player goes by.
-    pub(super) name: String,
+    pub(super) name: Box<str>,
+    /// Whether its game has not been told of it yet.
+    pub(super) waits: bool,
+}
+
+impl Seat {
+    /// Who sends what comes on this connection.
+    pub(super) fn sender(&self, conn: ConnId, encoding: Encoding) -> Sender {
+        Sender { player: self.player, conn: Some(conn), encoding, waits: self.waits }
+    }
 }
 
 impl Engine {
@@ -98,17 +107,21 @@ impl Engine {
         self.enter(conn, game, player, name, now);
     }
 
-    /// The connection plays from here on; its game hears of it in the next tick.
+    /// The connection plays from here on; its game hears of it in the next tick, or when those before it have come in.
     fn enter(&mut self, conn: ConnId, game: GameId, player: PlayerId, name: String, now: Time) {
         let max_message = self.core.settings.session.max_message;
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         peer.session.step(Step::Authenticated, now);
         peer.session.websocket.set_max_message(max_message);
         peer.session.outbox.begin_sequence();
-        let from = Sender { player, conn: Some(conn), encoding: peer.session.encoding };
-        peer.seat = Some(Box::new(Seat { player, name: name.clone() }));
+        let at_once = self.arrivals.admit(conn);
+        let seat = Seat { player, name: name.as_str().into(), waits: !at_once };
+        let from = seat.sender(conn, peer.session.encoding);
+        peer.seat = Some(Box::new(seat));
         self.core.counters.players += 1;
-        self.hosts[usize::from(game.0)].join(from, name.clone(), true);
+        if at_once {
+            self.hosts[usize::from(game.0)].join(from, name.clone(), true);
+        }
         self.core.observe(|| Event::Discovered { player, name, guest: true });
     }
 

@@ -6,7 +6,6 @@
 use super::Engine;
 use super::events::Event;
 use super::game::Departure;
-use super::host::Sender;
 use crate::ids::ConnId;
 use crate::packet::{Code, ServerControl};
 use crate::session::{Phase, Step};
@@ -27,13 +26,21 @@ impl Engine {
     /// them. The contract promises each packet with an `id` one reply.
     pub(super) fn end(&mut self, conn: ConnId, ending: Ending, now: Time) {
         let tick = self.core.tick;
+        let waits = self.holds_packets_of(conn);
         match self.core.peers.get_mut(conn) {
-            Some(peer) if peer.has_inputs(tick) => {
+            Some(peer) if waits || peer.has_inputs(tick) => {
                 peer.ending = true;
                 self.ending.push((conn, ending));
             }
             _ => self.end_now(conn, ending, now),
         }
+    }
+
+    /// Whether packets of a peer wait until its game hears of it.
+    fn holds_packets_of(&self, conn: ConnId) -> bool {
+        let Some(peer) = self.core.peers.get(conn) else { return false };
+        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return false };
+        seat.waits && self.hosts[usize::from(game.0)].holds_packets_of(seat.player)
     }
 
     fn end_now(&mut self, conn: ConnId, ending: Ending, now: Time) {
@@ -54,7 +61,11 @@ impl Engine {
     /// Ends those whose last packets have been answered.
     pub(super) fn end_answered(&mut self, now: Time) {
         for (conn, ending) in std::mem::take(&mut self.ending) {
-            self.end_now(conn, ending, now);
+            if self.holds_packets_of(conn) {
+                self.ending.push((conn, ending));
+            } else {
+                self.end_now(conn, ending, now);
+            }
         }
     }
 
@@ -129,7 +140,7 @@ impl Engine {
     pub(super) fn leave_game(&mut self, conn: ConnId, departure: Departure) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let (Some(game), Some(seat)) = (peer.game, peer.seat.take()) else { return };
-        let from = Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
+        let from = seat.sender(conn, peer.session.encoding);
         self.core.realm_mut(game).release_name(&seat.name);
         self.core.counters.players -= 1;
         self.hosts[usize::from(game.0)].leave(from, departure);
@@ -138,7 +149,7 @@ impl Engine {
     pub(super) fn tell_caught_up(&mut self, conn: ConnId) {
         let Some(peer) = self.core.peers.get(conn) else { return };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
-        let from = Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
+        let from = seat.sender(conn, peer.session.encoding);
         self.hosts[usize::from(game.0)].caught_up(from);
     }
 

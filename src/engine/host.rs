@@ -11,23 +11,30 @@ use crate::ids::{ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::packet::{Encoding, Envelope, Unreadable, Variant};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// A game whose type is forgotten.
 pub(super) trait Hosted: Send {
-    /// Decodes a packet and puts it before the game's next tick. `is_repeated` says whether the same bytes came a
-    /// moment ago; it is asked only about packets that may be duplicates.
+    /// Decodes a packet, which came as so many bytes, and puts it before the game's next tick, or before the one that
+    /// hears of its sender. `is_repeated` says whether the same bytes came a moment ago; it is asked only about packets
+    /// that may be duplicates.
     fn receive(
         &mut self,
         from: Sender,
         envelope: &Envelope<'_>,
+        bytes: usize,
         is_repeated: &mut dyn FnMut() -> bool,
     ) -> Result<(Taken, Option<Variant>), Unreadable>;
-    /// Puts a player's arrival before the game's next tick.
+    /// Puts a player's arrival before the game's next tick, and behind it what the player has sent since.
     fn join(&mut self, from: Sender, name: String, guest: bool);
-    /// Puts a player's departure before the game's next tick.
+    /// Puts a player's departure before the game's next tick; of one that still waits nothing is told.
     fn leave(&mut self, from: Sender, departure: Departure);
     /// Puts the news that a player has caught up before the game's next tick.
     fn caught_up(&mut self, from: Sender);
+    /// Whether packets of a player wait because it does.
+    fn holds_packets_of(&self, player: PlayerId) -> bool;
+    /// The bytes that all packets came as which wait because their players do.
+    fn held_bytes(&self) -> usize;
     /// Takes back a recorded input; false where it cannot be read.
     fn replay(&mut self, input: &[u8]) -> bool;
     /// Runs the tick.
@@ -40,6 +47,8 @@ pub(super) struct Sender {
     pub(super) player: PlayerId,
     pub(super) conn: Option<ConnId>,
     pub(super) encoding: Encoding,
+    /// Whether its game has not been told of it yet.
+    pub(super) waits: bool,
 }
 
 /// What became of a packet that could be read.
@@ -57,6 +66,33 @@ pub(super) struct Host<G: Game> {
     id: GameId,
     game: G,
     inbox: Vec<Pending<G::In>>,
+    early: Early<G::In>,
+}
+
+/// What those have sent whom the game has not been told of yet.
+///
+/// Invariant: `count` and `bytes` are the packets in `by_player` and the bytes that they came as.
+struct Early<P> {
+    by_player: BTreeMap<PlayerId, (Vec<Pending<P>>, usize)>,
+    count: usize,
+    bytes: usize,
+}
+
+impl<P> Early<P> {
+    fn keep(&mut self, pending: Pending<P>, bytes: usize) {
+        let (packets, size) = self.by_player.entry(pending.player).or_default();
+        packets.push(pending);
+        *size += bytes;
+        self.count += 1;
+        self.bytes += bytes;
+    }
+
+    fn take(&mut self, player: PlayerId) -> Vec<Pending<P>> {
+        let (packets, bytes) = self.by_player.remove(&player).unwrap_or_default();
+        self.count -= packets.len();
+        self.bytes -= bytes;
+        packets
+    }
 }
 
 /// An input on its way to the tick.
@@ -71,14 +107,20 @@ pub(super) struct Pending<P> {
     input: Input<P>,
 }
 
+impl<P> Pending<P> {
+    fn new(from: Sender, id: Option<u32>, input: Input<P>) -> Pending<P> {
+        let postcard = from.encoding == Encoding::Postcard;
+        Pending { conn: from.conn, postcard, player: from.player, id, input }
+    }
+}
+
 impl<G: Game> Host<G> {
     pub(super) fn new(id: GameId, game: G) -> Host<G> {
-        Host { id, game, inbox: Vec::new() }
+        Host { id, game, inbox: Vec::new(), early: Early { by_player: BTreeMap::new(), count: 0, bytes: 0 } }
     }
 
     fn push(&mut self, from: Sender, id: Option<u32>, input: Input<G::In>) {
-        let postcard = from.encoding == Encoding::Postcard;
-        self.inbox.push(Pending { conn: from.conn, postcard, player: from.player, id, input });
+        self.inbox.push(Pending::new(from, id, input));
     }
 
     fn handle(&mut self, ctx: &mut Context<'_, G>, pending: Pending<G::In>) {
@@ -95,29 +137,50 @@ impl<G: Game> Hosted for Host<G> {
         &mut self,
         from: Sender,
         envelope: &Envelope<'_>,
+        bytes: usize,
         is_repeated: &mut dyn FnMut() -> bool,
     ) -> Result<(Taken, Option<Variant>), Unreadable> {
         let packet: G::In = envelope.game()?;
-        if self.inbox.len() >= limits::INBOX_GAME {
+        if self.inbox.len() + self.early.count >= limits::INBOX_GAME {
             return Ok((Taken::Full, None));
         }
         if envelope.id.is_none() && !G::is_stream(&packet) && is_repeated() {
             return Ok((Taken::Duplicate, None));
         }
-        self.push(from, envelope.id, Input::Packet { player: from.player, packet });
+        let pending = Pending::new(from, envelope.id, Input::Packet { player: from.player, packet });
+        if from.waits {
+            self.early.keep(pending, bytes);
+        } else {
+            self.inbox.push(pending);
+        }
         Ok((Taken::Queued, envelope.variant::<G::In>()))
     }
 
     fn join(&mut self, from: Sender, name: String, guest: bool) {
         self.push(from, None, Input::Joined { player: from.player, name, guest });
+        self.inbox.extend(self.early.take(from.player));
     }
 
     fn leave(&mut self, from: Sender, departure: Departure) {
-        self.push(from, None, Input::Left { player: from.player, departure });
+        if from.waits {
+            self.early.take(from.player);
+        } else {
+            self.push(from, None, Input::Left { player: from.player, departure });
+        }
     }
 
     fn caught_up(&mut self, from: Sender) {
-        self.push(from, None, Input::CaughtUp { player: from.player });
+        if !from.waits {
+            self.push(from, None, Input::CaughtUp { player: from.player });
+        }
+    }
+
+    fn holds_packets_of(&self, player: PlayerId) -> bool {
+        self.early.by_player.contains_key(&player)
+    }
+
+    fn held_bytes(&self) -> usize {
+        self.early.bytes
     }
 
     fn replay(&mut self, input: &[u8]) -> bool {

@@ -8,7 +8,7 @@ use super::Engine;
 use super::endings::Ending;
 use super::events::Event;
 use super::game::{Departure, Refusal};
-use super::host::{Sender, Taken};
+use super::host::Taken;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::packet::{self, ClientControl, Code, Encoding, Envelope, Kind, ServerControl, Unreadable};
@@ -185,7 +185,7 @@ impl Engine {
         let room = self.core.settings.memory_limit.saturating_sub(self.core.memory());
         let Some(peer) = self.core.peers.get_mut(conn) else { return Ok(()) };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return Ok(()) };
-        let from = Sender { player: seat.player, conn: Some(conn), encoding: peer.session.encoding };
+        let from = seat.sender(conn, peer.session.encoding);
         if peer.inbox_is_full(tick) {
             return Err(NotTaken::TooMany);
         }
@@ -194,7 +194,7 @@ impl Engine {
         }
         let session = &mut peer.session;
         let host = &mut self.hosts[usize::from(game.0)];
-        match host.receive(from, envelope, &mut || session.is_repeated(message, window, now)) {
+        match host.receive(from, envelope, message.len(), &mut || session.is_repeated(message, window, now)) {
             Ok((Taken::Queued, variant)) => {
                 peer.count_input(tick);
                 self.core.inbox_bytes += message.len();

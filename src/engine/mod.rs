@@ -15,6 +15,7 @@
 //!
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
+mod arrivals;
 mod audit;
 mod auth;
 mod connections;
@@ -60,6 +61,7 @@ pub struct Engine {
     paths: Vec<(String, GameId)>,
     pages: Vec<Page>,
     next_guest: u32,
+    arrivals: arrivals::Arrivals,
     /// Peers whose sockets are not read until the next tick.
     paused: Vec<ConnId>,
     /// Peers that end when the next tick has answered their last packets.
@@ -90,6 +92,7 @@ impl Engine {
             paths: Vec::new(),
             pages: Vec::new(),
             next_guest: PlayerId::FIRST_GUEST,
+            arrivals: arrivals::Arrivals::default(),
             paused: Vec::new(),
             ending: Vec::new(),
             refusing: 0,
@@ -211,10 +214,11 @@ impl Engine {
         if let Some(log) = &mut self.recorder {
             log.push(Record::Tick { tick, wall });
         }
+        self.bring_in();
         for host in &mut self.hosts {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
-        self.core.inbox_bytes = 0;
+        self.core.inbox_bytes = self.hosts.iter().map(|host| host.held_bytes()).sum();
         self.end_answered(now);
         self.close_doomed(now);
         self.sweep(now);

@@ -22,6 +22,27 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4], offset: usize) {
     }
 }
 
+/// The same from the payload's first byte on, for text: tells whether what comes out is all ASCII.
+///
+/// Most text is, and the XOR has every byte in hand anyway: ASCII costs no second pass.
+#[inline]
+pub(super) fn unmask_is_ascii(payload: &mut [u8], mask: [u8; 4]) -> bool {
+    let key = u32::from_ne_bytes(mask);
+    let wide = u64::from(key) << 32 | u64::from(key);
+    let (words, rest) = payload.as_chunks_mut::<8>();
+    let mut bits = 0;
+    for word in words {
+        let plain = u64::from_ne_bytes(*word) ^ wide;
+        bits |= plain;
+        *word = plain.to_ne_bytes();
+    }
+    for (byte, key) in rest.iter_mut().zip(wide.to_ne_bytes()) {
+        *byte ^= key;
+        bits |= u64::from(*byte);
+    }
+    bits & 0x8080_8080_8080_8080 == 0
+}
+
 /// The key as it stands for a payload whose first `taken` bytes are done.
 #[inline]
 pub(super) fn turned(mut mask: [u8; 4], taken: usize) -> [u8; 4] {
@@ -59,6 +80,22 @@ mod tests {
             let mut bytes = plain.clone();
             unmask(&mut bytes[start..], KEY, 0);
             assert_eq!(bytes[start..], defined(&plain[start..], 0), "from {start}");
+        }
+    }
+
+    #[test]
+    fn text_is_unmasked_alike_and_ascii_told_from_the_rest() {
+        for len in 0..100 {
+            for odd in 0..=len {
+                let mut plain = vec![b'~'; len];
+                if let Some(byte) = plain.get_mut(odd) {
+                    *byte = 0x80;
+                }
+                let mut bytes = plain.clone();
+                unmask(&mut bytes, KEY, 0);
+                assert_eq!(unmask_is_ascii(&mut bytes, KEY), odd == len, "{len} bytes, one odd at {odd}");
+                assert_eq!(bytes, plain);
+            }
         }
     }
 

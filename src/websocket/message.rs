@@ -9,13 +9,15 @@
 
 use super::close::CloseCode;
 use super::error::Error;
-use super::mask::{turned, unmask};
+use super::mask::{turned, unmask, unmask_is_ascii};
 use super::utf8::{InvalidUtf8, Utf8};
 use crate::limits::{CONTROL_PAYLOAD, MESSAGE_FRAGMENTS};
 
 /// Payload bytes that are unmasked, checked and copied before the next ones are touched. A multiple of four, so that the
-/// masking key stands the same at each piece's start.
-const PIECE: usize = 4 << 10;
+/// masking key stands the same at each piece's start. Not more: from 2,112 bytes on glibc copies by `rep movsb` where
+/// the processor says that this is fast, and on AMD's Zen 4 that takes four times as long when source and
+/// destination lie alike within their pages.
+const PIECE: usize = 2 << 10;
 const _: () = assert!(PIECE.is_multiple_of(4));
 
 /// What the peer sent. Payloads are lent until the next call.
@@ -62,12 +64,17 @@ impl Kind {
 pub(super) fn open_text(payload: &mut [u8], mask: Option<[u8; 4]>) -> Result<(), InvalidUtf8> {
     let mut utf8 = Utf8::default();
     for piece in payload.chunks_mut(PIECE) {
-        if let Some(mask) = mask {
-            unmask(piece, mask, 0);
-        }
-        utf8.feed(piece)?;
+        open_piece(piece, mask, &mut utf8)?;
     }
     utf8.finish()
+}
+
+/// Unmasks and checks the next piece of a text.
+#[inline]
+fn open_piece(piece: &mut [u8], mask: Option<[u8; 4]>, utf8: &mut Utf8) -> Result<(), InvalidUtf8> {
+    let is_ascii = mask.is_some_and(|mask| unmask_is_ascii(piece, mask));
+    // ASCII behind a whole character leaves nothing to check.
+    if is_ascii && utf8.finish().is_ok() { Ok(()) } else { utf8.feed(piece) }
 }
 
 /// A message, or a control frame, of which not everything has arrived.
@@ -138,9 +145,11 @@ impl Assembly {
         debug_assert!(self.open.is_some() && self.control == 0);
         self.make_room(payload.len(), if last { missing } else { usize::MAX });
         for piece in payload.chunks_mut(PIECE) {
-            unmask_part(piece, mask);
             if self.open == Some(Kind::Text) {
-                self.utf8.feed(piece)?;
+                open_piece(piece, *mask, &mut self.utf8)?;
+                *mask = mask.map(|mask| turned(mask, piece.len()));
+            } else {
+                unmask_part(piece, mask);
             }
             self.bytes.extend_from_slice(piece);
         }
@@ -160,8 +169,12 @@ impl Assembly {
     /// Takes the next bytes of a control frame, of which `missing` more are to come.
     pub(super) fn append_control(&mut self, payload: &mut [u8], mask: &mut Option<[u8; 4]>, missing: usize) {
         debug_assert!(usize::from(self.control) + payload.len() + missing <= CONTROL_PAYLOAD);
-        // Twice the size where it grows: a message is not copied again for every control frame in the midst of it.
-        self.bytes.reserve(payload.len() + missing);
+        // Twice the message where it grows, which is not copied again for every control frame in the midst of it, and
+        // the longest control frame: no further does memory run ahead of what has arrived.
+        if payload.len() + missing > self.bytes.capacity() - self.bytes.len() {
+            let ahead = self.message_len() + CONTROL_PAYLOAD - usize::from(self.control);
+            self.bytes.reserve_exact(ahead);
+        }
         unmask_part(payload, mask);
         self.bytes.extend_from_slice(payload);
         self.control += payload.len() as u8;

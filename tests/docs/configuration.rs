@@ -97,6 +97,7 @@ fn the_constants() {
         ("BATCH_PACKETS", limits::BATCH_PACKETS),
         ("INBOX_PLAYER", limits::INBOX_PLAYER),
         ("INBOX_GAME", limits::INBOX_GAME),
+        ("JOINS_PER_TICK", limits::JOINS_PER_TICK),
         ("MALFORMED", limits::MALFORMED as usize),
         ("RATE_STRIKES", limits::RATE_STRIKES as usize),
         ("CONTROL_RATE", limits::CONTROL_RATE as usize),

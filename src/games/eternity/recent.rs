@@ -13,11 +13,13 @@ pub(super) struct Limit {
     pub(super) seconds: f32,
 }
 
-/// The ticks of the events that the rule still counts, oldest first. Owns no memory before the first.
+/// The ticks of the events that the rule still counts, oldest first. One word, and no memory before the first: every
+/// player has several of these, and most players have never needed one.
 ///
 /// Invariant: never holds more than the limit's `count`, as long as the limit stays the same.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Recent(VecDeque<u64>);
+#[expect(clippy::box_collection, reason = "a queue is four words, and there are two in every player")]
+pub(super) struct Recent(Option<Box<VecDeque<u64>>>);
 
 impl Recent {
     /// Counts an event, where the limit has room for it.
@@ -26,13 +28,14 @@ impl Recent {
     /// The limit is reached: when there will be room.
     pub(super) fn admit(&mut self, limit: Limit, clock: Clock) -> Result<(), Tick> {
         let span = clock.ticks(limit.seconds);
-        while self.0.front().is_some_and(|&at| at + span <= clock.tick.0) {
-            self.0.pop_front();
+        let times = self.0.get_or_insert_default();
+        while times.front().is_some_and(|&at| at + span <= clock.tick.0) {
+            times.pop_front();
         }
-        match self.0.front() {
-            Some(&oldest) if self.0.len() >= limit.count as usize => Err(Tick(oldest + span)),
+        match times.front() {
+            Some(&oldest) if times.len() >= limit.count as usize => Err(Tick(oldest + span)),
             _ => {
-                self.0.push_back(clock.tick.0);
+                times.push_back(clock.tick.0);
                 Ok(())
             }
         }
@@ -40,12 +43,12 @@ impl Recent {
 
     /// Forgets all of them.
     pub(super) fn clear(&mut self) {
-        self.0.clear();
+        self.0 = None;
     }
 
     /// How many are counted.
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.0.as_ref().map_or(0, |times| times.len())
     }
 }
 

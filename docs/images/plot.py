@@ -1,0 +1,166 @@
+#!/usr/bin/env python3
+"""Draws the plots of docs/performance.md and writes its tables, both from the data beside this file: docs/images/plot.py
+
+bots.csv and ratios.csv are what was measured; their lines that begin with # say how. `--check` changes nothing and fails
+where something is not what the data say. Needs nothing but Python.
+"""
+
+import csv
+import pathlib
+import re
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+PAGE = HERE.parent / "performance.md"
+WIDTH = 760
+# A figure is read in a browser that may be light or dark; nothing but the colours differs.
+STYLE = """<style>
+  text { font: 12px system-ui, sans-serif; fill: #1f2328 }
+  .title { font-weight: 600; font-size: 14px }
+  .end { text-anchor: end } .middle { text-anchor: middle }
+  .grid { stroke: #d1d9e0; stroke-width: 1 } .limit { stroke: #1f2328; stroke-width: 1.5; stroke-dasharray: 5 3 }
+  .line { fill: none; stroke-width: 2 } .s0 { stroke: #0969da; fill: #0969da } .s1 { stroke: #8c959f; fill: #8c959f }
+  .s2 { stroke: #bc4c00; fill: #bc4c00 } .s3 { stroke: #8250df; fill: #8250df } .s4 { stroke: #1a7f37; fill: #1a7f37 }
+  path.line { fill: none }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #e6edf3 }
+    .grid { stroke: #3d444d } .limit { stroke: #e6edf3 }
+    .s0 { stroke: #58a6ff; fill: #58a6ff } .s1 { stroke: #6e7681; fill: #6e7681 } .s2 { stroke: #f0883e; fill: #f0883e }
+    .s3 { stroke: #bc8cff; fill: #bc8cff } .s4 { stroke: #3fb950; fill: #3fb950 } path.line { fill: none }
+  }
+</style>"""
+
+
+def data(name):
+    """The rows of a data file, and its head."""
+    lines = [line for line in (HERE / name).read_text().splitlines() if line and not line.startswith("#")]
+    rows = list(csv.DictReader(lines))
+    return rows, lines[0].split(",")
+
+
+def document(height, label, parts):
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img" aria-label="{label}">'
+    return "\n".join([head, STYLE, *parts, "</svg>"]) + "\n"
+
+
+def text(x, y, what, kind=""):
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{what}</text>'
+
+
+def line(x1, y1, x2, y2, kind):
+    return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{kind}"/>'
+
+
+def steps(most, count=5):
+    """Round numbers from 0 to at least `most`."""
+    size = next(s * 10**e for e in range(-3, 7) for s in (1, 2, 5) if s * 10**e * count >= most)
+    return [size * n for n in range(count + 1) if size * (n - 1) < most]
+
+
+class Panel:
+    """One plot of lines over the number of players."""
+
+    def __init__(self, left, top, width, height, title, most_x, most_y):
+        self.left, self.top, self.width, self.height = left, top, width, height
+        self.xs, self.ys = steps(most_x), steps(most_y)
+        self.parts = [text(left - 34, top - 12, title, "title")]
+        for y in self.ys:
+            self.parts.append(line(left, self.y(y), left + width, self.y(y), "grid"))
+            self.parts.append(text(left - 6, self.y(y) + 4, f"{y:g}", "end"))
+        for x in self.xs:
+            self.parts.append(text(self.x(x), top + height + 18, f"{x:,g}", "middle"))
+        self.parts.append(text(left + width / 2, top + height + 36, "players", "middle"))
+
+    def x(self, value):
+        return self.left + self.width * value / self.xs[-1]
+
+    def y(self, value):
+        return self.top + self.height * (1 - value / self.ys[-1])
+
+    def series(self, at, name, points):
+        places = [(self.x(x), self.y(y)) for x, y in points]
+        path = " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+        self.parts.append(f'<path d="M{path}" class="line s{at}"/>')
+        self.parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" class="s{at}"/>' for x, y in places]
+        self.parts.append(text(self.left + 10, self.top + 16 + 16 * at, f'<tspan class="s{at}">●</tspan> {name}'))
+
+
+def players():
+    """The tick's and its writing's 99th percentile, and the CPU for a player and tick."""
+    rows, _ = data("bots.csv")
+    most = max(int(row["players"]) for row in rows)
+    taken = lambda column, scale: [(int(row["players"]), float(row[column]) / scale) for row in rows]
+    ticks, flushes, cpu = taken("tick_p99_us", 1000), taken("flush_p99_us", 1000), taken("cpu_us", 1)
+    user = taken("user_us", 1)
+    top = lambda *series: max(y for points in series for _, y in points)
+    left = Panel(52, 44, 300, 220, "99th percentile of a tick, ms", most, top(ticks, flushes))
+    left.series(0, "the tick's work", ticks)
+    left.series(1, "its writing", flushes)
+    right = Panel(432, 44, 300, 220, "server CPU for a player and tick, µs", most, top(cpu) * 1.3)
+    right.series(0, "all", cpu)
+    right.series(1, "in user space", user)
+    label = "Players against the tick's 99th percentile, and against server CPU for a player and tick"
+    return document(310, label, left.parts + right.parts)
+
+
+def ratios():
+    """A group of bars for each row of load, a bar for each server; 1 is the plain TCP echo."""
+    rows, _ = data("ratios.csv")
+    groups = list(dict.fromkeys(row["row"] for row in rows))
+    servers = list(dict.fromkeys(row["server"] for row in rows))
+    left, top, width, height = 46, 64, WIDTH - 60, 220
+    most = steps(max(1.0, *(float(row["ratio"]) for row in rows)))[-1]
+    y = lambda value: top + height * (1 - value / most)
+    parts = [text(12, 20, "Throughput as a share of a plain TCP echo's on the same loop, one core", "title")]
+    for at, server in enumerate(servers):
+        parts.append(text(12 + 150 * at, 42, f'<tspan class="s{at}">■</tspan> {server}'))
+    for value in steps(most):
+        parts.append(line(left, y(value), left + width, y(value), "grid"))
+        parts.append(text(left - 6, y(value) + 4, f"{value:.1f}", "end"))
+    space = width / len(groups)
+    bar = space * 0.8 / len(servers)
+    for number, group in enumerate(groups):
+        start = left + space * (number + 0.1)
+        parts.append(text(left + space * (number + 0.5), top + height + 18, group, "middle"))
+        for row in (row for row in rows if row["row"] == group):
+            value, x = float(row["ratio"]), start + bar * servers.index(row["server"])
+            size = f'width="{bar - 1:.1f}" height="{height * value / most:.1f}"'
+            parts.append(f'<rect x="{x:.1f}" y="{y(value):.1f}" {size} class="s{servers.index(row["server"])}"/>')
+    parts.append(line(left, y(1), left + width, y(1), "limit"))
+    return document(318, "Throughput of several servers as a share of a plain TCP echo's", parts)
+
+
+def table(name):
+    """A data file as Markdown, cell by cell."""
+    rows, head = data(name)
+    line_of = lambda cells: f"| {' | '.join(cells)} |"
+    rule = ["---:" if re.fullmatch(r"[\d.]*", rows[0][column]) else "---" for column in head]
+    return "\n".join([line_of(head), line_of(rule), *(line_of([row[column] for column in head]) for row in rows)])
+
+
+def page():
+    """The page, with its tables between their marks written anew."""
+    written = PAGE.read_text()
+    for name in ("bots.csv", "ratios.csv"):
+        marks = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
+        if not marks.search(written):
+            sys.exit(f"plot: {PAGE.name} has no place for {name}: <!-- {name} --> and <!-- end -->")
+        written = marks.sub(lambda found, name=name: found[1] + table(name) + found[2], written)
+    return written
+
+
+def main():
+    if sys.argv[1:] not in ([], ["--check"]):
+        sys.exit(f"usage: docs/images/plot.py [--check]\n\n{__doc__}")
+    stale = []
+    for path, made in ((HERE / "players.svg", players()), (HERE / "ratios.svg", ratios()), (PAGE, page())):
+        if sys.argv[1:] == []:
+            path.write_text(made)
+        elif not path.exists() or path.read_text() != made:
+            stale.append(path.name)
+    if stale:
+        sys.exit(f"plot: {', '.join(stale)}: not what the data say: docs/images/plot.py")
+
+
+if __name__ == "__main__":
+    main()

@@ -206,5 +206,6 @@ impl<G: Game> Hosted for Host<G> {
         // The inbox keeps its memory: a steady tick allocates nothing.
         self.inbox = inbox;
         self.game.tick(&mut Context::new(core, self.id));
+        core.send_gathered(self.id);
     }
 }

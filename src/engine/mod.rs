@@ -24,6 +24,7 @@ mod core;
 mod endings;
 mod events;
 pub mod game;
+mod gathering;
 mod host;
 mod messages;
 mod metrics;

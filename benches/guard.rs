@@ -194,7 +194,7 @@ fn batch(encoding: Encoding) -> Rounds {
     Box::new(move |round| {
         out.clear();
         let head = black_box(BatchHead { seq: 41 + round as u64, tick: 8841, time: 1_700_000_000_000 });
-        let len = head.message_len(encoding, bodies.len(), bytes);
+        let len = head.message_len(encoding, bodies.len(), bodies.len(), bytes);
         head.begin(encoding, bodies.len(), &mut out);
         for (i, body) in bodies.iter().enumerate() {
             if i > 0 {

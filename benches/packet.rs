@@ -128,7 +128,7 @@ fn assemble(c: &mut Criterion) {
         };
         let bodies: Vec<Body> = (1..=10).map(body).collect();
         let bodies_len = bodies.iter().map(|b| b.len()).sum();
-        let len = head.message_len(encoding, bodies.len(), bodies_len);
+        let len = head.message_len(encoding, bodies.len(), bodies.len(), bodies_len);
         group.throughput(Throughput::Bytes(len as u64));
         group.bench_function(format!("of_10/{}", name(encoding)), |b| {
             b.iter_batched_ref(

@@ -50,11 +50,7 @@ pub const KEYS: &[Key] = &[
         "a peer silent for so long is closed, 100 to 3600000, above heartbeat_interval_ms",
     ),
     key("auth_timeout_ms", "10000", "time to send auth_request, 100 to 3600000"),
-    key(
-        "resume_grace_ms",
-        "30000",
-        "how long a lost player may come back (taken from the release that resumes on)",
-    ),
+    key("resume_grace_ms", "30000", "how long a lost player's seat is held, 0 to 3600000"),
     key("session_timeout_s", "3600", "how long a login lasts unused, 1 to 31536000"),
     key("session_cleanup_s", "300", "how often logins and bans that are over are swept, 1 to 86400"),
     key("hash_memory_kib", "19456", "memory that hashing a password takes, KiB, 8 to 1048576"),
@@ -200,6 +196,8 @@ pub struct Config {
     pub hash_passes: u32,
     /// How long a stop may take.
     pub shutdown_grace: Duration,
+    /// How long a lost player's seat is held.
+    pub resume_grace: Duration,
     /// The loop.
     pub net: net::Settings,
     /// The engine, sessions and registry.
@@ -262,6 +260,7 @@ impl Config {
             hash_memory_kib: from.number("hash_memory_kib", 8..=1 << 20)?,
             hash_passes: from.number("hash_passes", 1..=100)?,
             shutdown_grace: from.millis("shutdown_grace_ms", 0..=3_600_000)?,
+            resume_grace: from.millis("resume_grace_ms", 0..=3_600_000)?,
             net: net::Settings::default(),
             engine,
             spawn: match from.text("spawn")?.as_str() {
@@ -380,7 +379,6 @@ impl Reader<'_> {
     /// Keys whose feature comes with a later release are checked like all others, so that a file written today stays
     /// right.
     fn check_reserved(&self) -> Result<(), ConfigError> {
-        self.integer("resume_grace_ms", 0..=3_600_000)?;
         self.flag("compression")?;
         self.integer("compress_over", 0..=1 << 20).map(|_| ())
     }
@@ -412,6 +410,7 @@ mod tests {
         assert_eq!(format!("{:?}", config.engine), format!("{engine:?}"));
         assert_eq!(config.listen.to_string(), "127.0.0.1:8080");
         assert_eq!(config.shutdown_grace, Duration::from_secs(5));
+        assert_eq!(config.resume_grace, Duration::from_secs(30));
         assert_eq!(config.log_level, log::LevelFilter::Info);
         assert_eq!((config.world, config.log_file), (None, None));
     }

@@ -76,7 +76,6 @@ pub mod session;
 pub mod engine;
 
 pub mod client;
-#[cfg(feature = "eternity")]
 pub mod games;
 pub mod net;
 pub mod sim;

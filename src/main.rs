@@ -3,7 +3,7 @@
 use clap::{Args, Parser, Subcommand};
 use evertick::bots;
 use evertick::config::{Config, FILE, Sources};
-use evertick::games::eternity;
+use evertick::games::{connect4, eternity};
 use evertick::http::Page;
 use evertick::packet::Encoding;
 use evertick::server::{Server, Settings};
@@ -11,6 +11,7 @@ use evertick::{config, logging, storage, web};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::time::Duration;
 
 /// An authoritative multiplayer game server in one binary.
 #[derive(Debug, Parser)]
@@ -221,7 +222,7 @@ fn run(serve: &Serve) -> Result<(), String> {
         engine: config.engine,
         ..Settings::default()
     };
-    let server = Server::new(settings).game("/ws", game);
+    let server = Server::new(settings).game("/ws", game).game("/ws/connect4", connect4(config.resume_grace));
     let server = web::assets()
         .iter()
         .fold(server, |server, asset| server.page(Page::new(asset.path, asset.content_type, asset.body)));
@@ -280,6 +281,13 @@ fn world(config: &Config) -> Result<eternity::Eternity, String> {
         config::Spawn::Spread => eternity::Spawn::Spread,
     };
     Ok(eternity::Eternity::new(settings))
+}
+
+/// The second game, as it is configured.
+fn connect4(resume_grace: Duration) -> connect4::Connect4 {
+    let mut settings = connect4::Settings::default();
+    settings.resume_grace = resume_grace;
+    connect4::Connect4::new(settings)
 }
 
 /// Lets the process open as many files as its connections need, as far as the system allows.

@@ -11,6 +11,9 @@ mod arrivals;
 mod auth;
 #[path = "api/client.rs"]
 mod client;
+#[cfg(feature = "connect4")]
+#[path = "api/connect4.rs"]
+mod connect4;
 #[path = "api/deadlines.rs"]
 mod deadlines;
 #[path = "api/driven.rs"]

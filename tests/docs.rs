@@ -1,6 +1,6 @@
 //! The documentation says what the code does: each page's tables and examples are held against it.
 
-#![cfg(feature = "eternity")]
+#![cfg(all(feature = "connect4", feature = "eternity"))]
 
 #[path = "../examples/meadow.rs"]
 #[allow(dead_code, reason = "it is a program: nobody else calls its `main`")]

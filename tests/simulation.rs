@@ -7,6 +7,9 @@
 //! ```
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "connect4")]
+#[path = "simulation/connect4.rs"]
+mod connect4;
 #[cfg(feature = "eternity")]
 #[path = "simulation/eternity.rs"]
 mod eternity;
@@ -38,6 +41,12 @@ fn a_game_of_regions_and_chat_under_every_fault() {
 #[test]
 fn eternity_under_every_fault() {
     sweep(eternity::Shards::default);
+}
+
+#[cfg(feature = "connect4")]
+#[test]
+fn connect4_under_every_fault() {
+    sweep(connect4::Hall::default);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use evertick::engine::{Engine, Game, Settings};
 use evertick::ids::ConnId;
+use evertick::limits::JOINS_PER_TICK;
 use evertick::outgoing::Outgoing;
 use evertick::packet::{AuthRequest, ClientControl, Encoding, Kind, encode_client};
 use evertick::sim::{Heard, PATH, Reader, opening};
@@ -74,7 +75,9 @@ impl Crowd {
             reader.receive(&received, &mut Vec::new()).expect("it is let in");
             readers.push(reader);
         }
-        crowd.begin_tick();
+        for _ in 0..count.div_ceil(JOINS_PER_TICK) {
+            crowd.begin_tick();
+        }
         for (at, reader) in readers.iter_mut().enumerate() {
             let (mut received, mut heard) = (Vec::new(), Vec::new());
             crowd.engine.flush(crowd.players[at].0, &mut received, crowd.now);

@@ -8,17 +8,19 @@ use super::auth::Seat;
 use super::errands::Errands;
 use super::events::{Event, Observer};
 use super::game::{Game, To};
+use super::gathering::Gathering;
 use super::keeping::Asked;
 use super::metrics::Counters;
 use super::realm::Realm;
 use crate::account::{TokenDigest, Username};
 use crate::http::Response;
-use crate::ids::{ConnId, GameId, PlayerId};
+use crate::ids::{ConnId, GameId, PlayerId, RegionId};
 use crate::limits;
+use crate::packet::encoding::EncodeError;
 use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
 use crate::random::{Random, Secrets};
 use crate::registry::Registry;
-use crate::session::outbox::Pushed;
+use crate::session::outbox::{Outbox, Pushed};
 use crate::session::{Phase, Rates, Session, Step};
 use crate::time::{Tick, Time, WallMs};
 use crate::websocket::CloseCode;
@@ -134,7 +136,7 @@ pub(super) struct Core {
     pub(super) names: Vec<&'static str>,
     pub(super) attention: VecDeque<ConnId>,
     /// Players that are to be closed when the tick is over.
-    doomed: Vec<(ConnId, Code, String)>,
+    pub(super) doomed: Vec<(ConnId, Code, String)>,
     pub(super) now: Time,
     pub(super) tick: Tick,
     /// The wall time of the tick.
@@ -162,6 +164,8 @@ pub(super) struct Core {
     pub(super) scratch: Vec<u8>,
     /// Where one packet is encoded; shared by all packets.
     encode: Vec<u8>,
+    /// What the game whose tick runs has sent to be joined.
+    pub(super) gathering: Gathering,
     /// When a failure was last logged.
     failed_at: Option<Time>,
     /// Who hears what is sent, for tests that compare runs.
@@ -197,6 +201,7 @@ impl Core {
             inbox_bytes: 0,
             scratch: Vec::new(),
             encode: Vec::new(),
+            gathering: Gathering::default(),
             failed_at: None,
             tap: None,
         }
@@ -245,7 +250,16 @@ impl Core {
             Some(_) => (G::priority(packet).max(Priority::High), None),
         };
         let how = How { layer: Kind::Game, re, priority, supersedes };
-        self.deliver(game, to, how, packet);
+        match (to, priority, supersedes) {
+            (To::Around(region), Priority::Low, Some(_)) => self.gather(game, region, packet),
+            _ => self.deliver(game, to, how, packet),
+        }
+    }
+
+    fn gather<P: Serialize>(&mut self, game: GameId, region: RegionId, packet: &P) {
+        if let Err(error) = self.gathering.add(&self.realms[usize::from(game.0)], region, packet) {
+            self.fail_to_encode(&error);
+        }
     }
 
     /// Sends a packet of the engine's to players of a game.
@@ -266,7 +280,8 @@ impl Core {
         let mut bodies: [Option<Body>; 2] = [None, None];
         let mut variant = None;
         let mut failed = None;
-        let mut recipients = 0;
+        let mut heard = 0;
+        let mut recipients = Recipients { peers, attention, doomed, counters };
         let realm = &realms[usize::from(game.0)];
         realm.each(to, |member| {
             let body = &mut bodies[member.encoding as usize];
@@ -283,31 +298,19 @@ impl Core {
             if let Some(tap) = tap {
                 tap(*tick, member.player, body);
             }
-            let Some((conn, peer)) = member.conn.and_then(|conn| Some((conn, peers.get_mut(conn)?))) else {
-                return;
-            };
-            if peer.session.phase() != Phase::Playing {
-                return;
-            }
-            recipients += 1;
-            match peer.session.outbox.push(body, how.priority, how.supersedes, limit, *now) {
-                Pushed::Queued => {}
-                Pushed::Dropped => counters.packets_dropped += 1,
-                // Who took all so far is offered this too before it is judged, see `Engine::flush`.
-                Pushed::Over if !peer.session.outbox.is_stuck() => {}
-                Pushed::Over => doomed.push((conn, Code::SlowConsumer, SLOW.to_owned())),
-            }
-            if !peer.queued {
-                peer.queued = true;
-                attention.push_back(conn);
-            }
+            let push = |outbox: &mut Outbox| outbox.push(body, how.priority, how.supersedes, limit, *now);
+            heard += u64::from(recipients.queue(member.conn, 1, push));
         });
         if let Some(variant) = variant {
-            counters.sent(game, how.layer, variant, recipients);
+            recipients.counters.sent(game, how.layer, variant, heard);
         }
         if let Some(error) = failed {
-            self.fail(format!("a packet cannot be encoded and is not sent: {error}"));
+            self.fail_to_encode(&error);
         }
+    }
+
+    fn fail_to_encode(&mut self, error: &EncodeError) {
+        self.fail(format!("a packet cannot be encoded and is not sent: {error}"));
     }
 
     /// Says that something went wrong that is no peer's protocol error: in the log at most once a second, to the
@@ -417,6 +420,44 @@ impl Core {
         let rank = |peer: &Peer| (peer.session.phase() != Phase::Playing, peer.accounted);
         let alive = self.peers.iter().filter(|(_, peer)| peer.accounted > 0 && !peer.abandoned);
         alive.max_by_key(|(_, peer)| rank(peer)).map(|(conn, _)| conn)
+    }
+}
+
+/// Those who are sent something, borrowed from the [`Core`] while a realm is gone through.
+pub(super) struct Recipients<'a> {
+    pub(super) peers: &'a mut Registry<Peer>,
+    pub(super) attention: &'a mut VecDeque<ConnId>,
+    pub(super) doomed: &'a mut Vec<(ConnId, Code, String)>,
+    pub(super) counters: &'a mut Counters,
+}
+
+impl Recipients<'_> {
+    /// Has `push` queue so many packets for a player; false where nobody listens.
+    #[inline]
+    pub(super) fn queue(
+        &mut self,
+        conn: Option<ConnId>,
+        packets: u64,
+        push: impl FnOnce(&mut Outbox) -> Pushed,
+    ) -> bool {
+        let Some((conn, peer)) = conn.and_then(|conn| Some((conn, self.peers.get_mut(conn)?))) else {
+            return false;
+        };
+        if peer.session.phase() != Phase::Playing {
+            return false;
+        }
+        match push(&mut peer.session.outbox) {
+            Pushed::Queued => {}
+            Pushed::Dropped => self.counters.packets_dropped += packets,
+            // Who took all so far is offered this too before it is judged, see `Engine::flush`.
+            Pushed::Over if !peer.session.outbox.is_stuck() => {}
+            Pushed::Over => self.doomed.push((conn, Code::SlowConsumer, SLOW.to_owned())),
+        }
+        if !peer.queued {
+            peer.queued = true;
+            self.attention.push_back(conn);
+        }
+        true
     }
 }
 

@@ -193,7 +193,9 @@ pub enum To<'a> {
     Players(&'a [PlayerId]),
     /// All whose place is this region.
     Region(RegionId),
-    /// All who see this region: its own players and those of the up to 8 regions that touch it.
+    /// All who see this region: its own players and those of the up to 8 regions that touch it. What newer packets may
+    /// replace ([`Priority::Low`] with a key from [`Game::supersedes`]) goes to whoever they are when the tick is over,
+    /// behind all else, and what one player gets of all regions waits, is replaced and is left out as one.
     Around(RegionId),
     /// Everybody in the game.
     Everyone,

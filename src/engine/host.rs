@@ -280,6 +280,7 @@ impl<G: Game> Hosted for Host<G> {
         // The inbox keeps its memory: a steady tick allocates nothing.
         self.inbox = inbox;
         self.game.tick(&mut Context::new(core, self.id));
+        core.send_gathered(self.id);
         for unkept in core.take_unkept(self.id) {
             let input = match unkept {
                 Unkept::Commit(commit, why) => Input::Committed { commit, outcome: Err(why) },

@@ -19,6 +19,15 @@ use crate::websocket::{self, CloseCode, Connection, Role};
 /// What is told where packets find no more room before the tick.
 const BUSY: &str = "the server is busy";
 
+/// Why a packet does not wait for its game's next tick.
+enum NotTaken {
+    /// As many of its sender's wait as may.
+    TooMany,
+    /// There is no memory, or the game's inbox is full.
+    Busy,
+    Unreadable(Unreadable),
+}
+
 impl Engine {
     /// Decodes and acts on what came, until the input is used up or the peer is to be closed.
     pub(super) fn receive_frames(&mut self, conn: ConnId, mut input: &mut [u8], now: Time) {
@@ -101,6 +110,13 @@ impl Engine {
         }
         let phase = peer.session.phase();
         let limited = peer.session.take_message(message.len(), &rates, now);
+        if phase == Phase::Playing
+            && limited.is_ok()
+            && let Some(usual) = packet::open_usual(sent_as, message)
+            && self.take_game_packet(conn, &usual, message, now).is_ok()
+        {
+            return;
+        }
         let envelope = match packet::open(sent_as, message) {
             Ok(envelope) => envelope,
             Err(_) if limited.is_err() => return self.limit(conn, None, limited, now),
@@ -153,22 +169,38 @@ impl Engine {
     }
 
     fn game_packet(&mut self, conn: ConnId, envelope: &Envelope<'_>, message: &[u8], now: Time) {
+        let Err(refused) = self.take_game_packet(conn, envelope, message, now) else { return };
+        let (code, text) = match refused {
+            NotTaken::TooMany => (Code::RateLimited, "too many packets wait for the next tick"),
+            NotTaken::Busy => (Code::Busy, BUSY),
+            NotTaken::Unreadable(unreadable) => return self.unreadable(conn, unreadable, now),
+        };
+        let wait = self.core.settings.tick_rate.interval().as_millis() as u32;
+        self.tell_error(conn, envelope.id, code, text.to_owned(), Some(wait));
+    }
+
+    /// Puts a packet before its game's next tick. Where it does not, nothing has happened.
+    fn take_game_packet(
+        &mut self,
+        conn: ConnId,
+        envelope: &Envelope<'_>,
+        message: &[u8],
+        now: Time,
+    ) -> Result<(), NotTaken> {
         let tick = self.core.tick;
         let window = self.core.settings.session.duplicate_window;
-        let Some(peer) = self.core.peers.get_mut(conn) else { return };
-        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
+        let room = self.core.settings.memory_limit.saturating_sub(self.core.memory());
+        let Some(peer) = self.core.peers.get_mut(conn) else { return Ok(()) };
+        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return Ok(()) };
         let from = seat.sender(conn, peer.session.encoding);
-        let host = &mut self.hosts[usize::from(game.0)];
-        let wait = self.core.settings.tick_rate.interval().as_millis() as u32;
         if peer.inbox_is_full(tick) {
-            let message = "too many packets wait for the next tick".to_owned();
-            return self.tell_error(conn, envelope.id, Code::RateLimited, message, Some(wait));
+            return Err(NotTaken::TooMany);
         }
-        if message.len() > self.core.settings.memory_limit.saturating_sub(self.core.memory()) {
-            return self.tell_error(conn, envelope.id, Code::Busy, BUSY.to_owned(), Some(wait));
+        if message.len() > room {
+            return Err(NotTaken::Busy);
         }
-        let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let session = &mut peer.session;
+        let host = &mut self.hosts[usize::from(game.0)];
         match host.receive(from, envelope, message.len(), &mut || session.is_repeated(message, window, now)) {
             Ok((Taken::Queued, variant)) => {
                 peer.count_input(tick);
@@ -177,11 +209,10 @@ impl Engine {
                 self.core.observe(|| Event::MessageReceived { player: from.player, bytes: message.len() });
             }
             Ok((Taken::Duplicate, _)) => self.core.counters.duplicates += 1,
-            Ok((Taken::Full, _)) => {
-                self.tell_error(conn, envelope.id, Code::Busy, BUSY.to_owned(), Some(wait));
-            }
-            Err(unreadable) => self.unreadable(conn, unreadable, now),
+            Ok((Taken::Full, _)) => return Err(NotTaken::Busy),
+            Err(unreadable) => return Err(NotTaken::Unreadable(unreadable)),
         }
+        Ok(())
     }
 
     /// A packet that could not be read: its sender is told what is wrong with it, and closed after too many that were no

@@ -29,6 +29,7 @@ mod endings;
 mod errands;
 mod events;
 pub mod game;
+mod gathering;
 mod host;
 mod keeping;
 mod messages;

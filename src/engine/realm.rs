@@ -15,6 +15,8 @@ use std::collections::HashMap;
 pub(crate) struct Realm {
     members: Slab<Member>,
     by_player: HashMap<PlayerId, u32>,
+    /// How many members each encoding has.
+    speakers: [u32; 2],
     regions: Regions,
     names: HashMap<String, NameUse>,
     /// Sessions that were given an instance id so far.
@@ -106,6 +108,7 @@ impl Realm {
         let key = self.members.insert(Member { player, conn, encoding, visit: self.visits, place: None });
         let before = self.by_player.insert(player, key as u32);
         debug_assert!(before.is_none(), "a player joins once");
+        self.speakers[encoding as usize] += 1;
     }
 
     /// Takes a member out, and out of its region.
@@ -113,8 +116,14 @@ impl Realm {
         self.leave_region(player);
         if let Some(key) = self.by_player.remove(&player) {
             self.in_lobby -= usize::from(player.is_in_lobby());
-            self.members.remove(key as usize);
+            let member = self.members.remove(key as usize);
+            self.speakers[member.encoding as usize] -= 1;
         }
+    }
+
+    /// Whether any member is sent packets in this encoding.
+    pub(crate) fn speaks(&self, encoding: Encoding) -> bool {
+        self.speakers[encoding as usize] > 0
     }
 
     /// Moves a member to a region. False where either does not exist; then nothing changes.

@@ -24,9 +24,10 @@ impl BatchHead {
     /// The most bytes that [`BatchHead::begin`] appends, whatever the numbers.
     pub const MAX_LEN: usize = KEYS.0.len() + KEYS.1.len() + KEYS.2.len() + KEYS.3.len() + 3 * 20;
 
-    /// Bytes of the whole message: `packets` bodies of `bodies_len` bytes together, and what stands around them.
-    pub fn message_len(&self, encoding: Encoding, packets: usize, bodies_len: usize) -> usize {
-        let separators = packets.saturating_sub(1) * separator(encoding).len();
+    /// Bytes of the whole message: `packets` in so many `bodies` of `bodies_len` bytes together, and what stands around
+    /// them. A body may be several packets, with the separators between them in it.
+    pub fn message_len(&self, encoding: Encoding, packets: usize, bodies: usize, bodies_len: usize) -> usize {
+        let separators = bodies.saturating_sub(1) * separator(encoding).len();
         self.begin_len(encoding, packets) + bodies_len + separators + end(encoding).len()
     }
 
@@ -54,13 +55,19 @@ impl BatchHead {
         }
     }
 
+    /// Put together where nothing can grow and appended as one: a batch of few bytes costs as much as its head.
     fn begin_json(&self, out: &mut Vec<u8>) {
-        let mut digits = itoa::Buffer::new();
+        let (mut text, mut len) = ([0; BatchHead::MAX_LEN], 0);
+        let mut append = |bytes: &[u8]| {
+            text[len..len + bytes.len()].copy_from_slice(bytes);
+            len += bytes.len();
+        };
         for (key, number) in [(KEYS.0, self.seq), (KEYS.1, self.tick), (KEYS.2, self.time)] {
-            out.extend_from_slice(key.as_bytes());
-            out.extend_from_slice(digits.format(number).as_bytes());
+            append(key.as_bytes());
+            append(itoa::Buffer::new().format(number).as_bytes());
         }
-        out.extend_from_slice(KEYS.3.as_bytes());
+        append(KEYS.3.as_bytes());
+        out.extend_from_slice(&text[..len]);
     }
 }
 

@@ -49,6 +49,21 @@ pub fn open(encoding: Encoding, message: &[u8]) -> Result<Envelope<'_>, Unreadab
     }
 }
 
+/// Opens a message in which a game's packet stands as clients usually write it: JSON with `type` first, `data` last, and
+/// nothing but an `id` between them. `None` for any other, or where that would take a closer look.
+///
+/// It is a promise on condition: **what the envelope says is right if [`Envelope::game`] succeeds**. Where that fails,
+/// or before the packet is decoded, nothing may be told on the strength of it: [`open`] tells. In return the fields are
+/// gone through once.
+pub fn open_usual(encoding: Encoding, message: &[u8]) -> Option<Envelope<'_>> {
+    if encoding != Encoding::Json {
+        return None;
+    }
+    let (id, contents) = json::open_usual(message)?;
+    let kind = kind_of(&contents.name, variants::<ClientControl>());
+    (kind == Kind::Game).then_some(Envelope { id, kind, contents: Contents::Json(contents) })
+}
+
 /// In JSON a packet's name says whose it is: control packets' names are taken.
 pub(super) fn kind_of(name: &str, control: &[&str]) -> Kind {
     if control.contains(&name) { Kind::Control } else { Kind::Game }

@@ -7,7 +7,7 @@
 
 use super::encoding::EncodeError;
 use super::envelope::Unreadable;
-use super::scan::{Scanned, scan};
+use super::scan::{Scanned, scan, usual};
 use super::strict::{Strict, Trace};
 use super::variant::{EnumOnly, Outermost, Variant, variant_of};
 use serde::de::value::StrDeserializer;
@@ -38,6 +38,15 @@ enum Reading<'a> {
     Thorough,
     /// It may be no JSON: then this message is read thoroughly.
     Quick { message: &'a [u8], plain: bool },
+    /// It may be no JSON, or end earlier: then the message is to be opened again.
+    Usual,
+}
+
+/// Reads the envelope of a message that looks like most; the number and the name are right if [`decode`] succeeds.
+pub(super) fn open_usual(message: &[u8]) -> Option<(Option<u32>, Contents<'_>)> {
+    let text = simdutf8::basic::from_utf8(message).ok()?;
+    let Scanned { number, name, data, plain } = usual(text, "id")?;
+    plain.then_some((number, Contents { name: Cow::Borrowed(name), data, reading: Reading::Usual }))
 }
 
 /// Reads a client's envelope: its `id` and its contents. Whether `data` is JSON may be found out only by [`decode`].
@@ -170,6 +179,7 @@ pub(super) fn decode<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, 
             Some(packet) => Ok(packet),
             None => open_thoroughly(message).and_then(|(_, contents)| decode_thoroughly(&contents)),
         },
+        Reading::Usual => decode_plain(contents, true).ok_or_else(|| Unreadable::malformed("not as usual")),
     }
 }
 
@@ -179,8 +189,10 @@ fn decode_plain<P: DeserializeOwned>(contents: &Contents<'_>, plain: bool) -> Op
         return None;
     }
     let data = contents.data.unwrap_or("{}");
-    let inside = &mut serde_json::Deserializer::from_str(data);
-    P::deserialize(Packet { name: &contents.name, data, inside }).ok()
+    let mut json = serde_json::Deserializer::from_str(data);
+    let packet = P::deserialize(Packet { name: &contents.name, data, inside: &mut json }).ok()?;
+    json.end().ok()?;
+    Some(packet)
 }
 
 /// Decodes a packet strictly; `data` is JSON.

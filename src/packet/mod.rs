@@ -34,7 +34,7 @@ pub use control::{
     AuthRequest, AuthResponse, Character, ClientControl, Credentials, Resume, ServerControl, Versions,
 };
 pub use encoding::{EncodeError, Encoding, Kind, encode};
-pub use envelope::{Envelope, Unreadable, open};
+pub use envelope::{Envelope, Unreadable, open, open_usual};
 pub use priority::Priority;
 pub use variant::{Variant, variant_of, variants};
 

@@ -44,16 +44,40 @@ pub struct Outbox {
     over_soft_limit_since: Option<Time>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Queued {
     body: Body,
-    priority: Priority,
     /// [`NEVER`] or the key under which a newer one takes its place.
     supersedes: u32,
+    /// How many packets the body is.
+    packets: u8,
+    priority: Priority,
+    /// Whether it was joined: its key is of another kind than those of single packets.
+    joined: bool,
 }
+
+const _: () = assert!(size_of::<Queued>() <= 24, "thousands of these wait at the end of every tick");
 
 /// The key of packets that nothing takes the place of.
 const NEVER: u32 = u32::MAX;
+
+/// Packets of low priority that many are to get together: they wait, are sent and are left out as one.
+#[derive(Clone, Debug)]
+pub struct Joined(Queued);
+
+impl Joined {
+    /// So many packets, with their separators between them. While a peer cannot take more, a newer one of the same
+    /// `part` takes the place of an older one.
+    pub fn new(body: &[u8], packets: u8, part: u32) -> Joined {
+        let body = Body::from(body);
+        Joined(Queued { body, supersedes: part, packets, priority: Priority::Low, joined: true })
+    }
+
+    /// How many packets it is.
+    pub fn packets(&self) -> u8 {
+        self.0.packets
+    }
+}
 
 /// What became of a packet that was pushed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +99,15 @@ pub struct Stamp {
     pub time: WallMs,
     /// How the peer reads packets.
     pub encoding: Encoding,
+}
+
+/// How much of the queue one batch holds.
+#[derive(Clone, Copy, Debug, Default)]
+struct Batch {
+    /// Entries of the queue.
+    queued: usize,
+    packets: usize,
+    bytes: usize,
 }
 
 /// What a flush did.
@@ -103,20 +136,30 @@ impl Outbox {
         now: Time,
     ) -> Pushed {
         let supersedes = supersedes.unwrap_or(NEVER);
+        let packet = Queued { body: body.clone(), supersedes, packets: 1, priority, joined: false };
+        self.put(packet, limit, now)
+    }
+
+    /// Queues packets that were joined; `limit` as in [`Outbox::push`].
+    pub fn push_joined(&mut self, joined: &Joined, limit: usize, now: Time) -> Pushed {
+        self.put(joined.0.clone(), limit, now)
+    }
+
+    fn put(&mut self, packet: Queued, limit: usize, now: Time) -> Pushed {
         let mut outcome = Pushed::Queued;
-        if priority == Priority::Low {
-            if self.waiting() + body.len() > limit / 2 {
+        if packet.priority == Priority::Low {
+            if self.waiting() + packet.body.len() > limit / 2 {
                 self.lagging = true;
                 return Pushed::Dropped;
             }
             // Only a peer that did not take all of an earlier batch can have an older one waiting.
-            if !self.unsent.is_empty() && supersedes != NEVER && self.drop_superseded(supersedes) {
+            if !self.unsent.is_empty() && packet.supersedes != NEVER && self.drop_superseded(&packet) {
                 outcome = Pushed::Dropped;
             }
         }
-        self.bytes += body.len();
+        self.bytes += packet.body.len();
         self.busy = true;
-        self.queue.push_back(Queued { body: body.clone(), priority, supersedes });
+        self.queue.push_back(packet);
         self.mark_soft_limit(limit, now);
         self.check();
         if self.waiting() > limit { Pushed::Over } else { outcome }
@@ -152,6 +195,11 @@ impl Outbox {
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.control.is_empty() && self.unsent.is_empty() && self.close.is_empty()
+    }
+
+    /// Whether a flush has nothing to do: nothing waits, and there is nobody to be said to have caught up.
+    pub fn is_at_rest(&self) -> bool {
+        self.is_empty() && !self.lagging
     }
 
     /// Bytes that wait in front of the socket.
@@ -261,25 +309,26 @@ impl Outbox {
 
     /// Seals one batch of what waits, as much as one batch holds, and appends it as one WebSocket frame.
     fn seal(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
-        let (packets, bodies) = self.measure_batch();
-        if packets == 0 {
+        let Batch { queued, packets, bytes } = self.measure_batch();
+        if queued == 0 {
             return false;
         }
         let of_connection = !self.sequenced || self.connection > 0;
         if of_connection {
-            self.connection = self.connection.saturating_sub(packets);
+            self.connection = self.connection.saturating_sub(queued);
         } else {
             self.seq += 1;
         }
         self.greeted = true;
         let seq = if of_connection { 0 } else { self.seq };
         let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
-        let len = head.message_len(stamp.encoding, packets, bodies);
+        let len = head.message_len(stamp.encoding, packets, queued, bytes);
         let opcode = if stamp.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+        scratch.reserve(Header::MAX + len);
         scratch.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
         let start = scratch.len();
         head.begin(stamp.encoding, packets, scratch);
-        for (i, packet) in self.queue.drain(..packets).enumerate() {
+        for (i, packet) in self.queue.drain(..queued).enumerate() {
             if i > 0 {
                 scratch.extend_from_slice(packet::separator(stamp.encoding));
             }
@@ -287,30 +336,36 @@ impl Outbox {
         }
         scratch.extend_from_slice(packet::end(stamp.encoding));
         debug_assert_eq!(scratch.len() - start, len, "the frame's header tells the batch's length");
-        self.bytes -= bodies;
+        self.bytes -= bytes;
         self.shrink();
         true
     }
 
-    /// How many packets go into the next batch, and their bytes.
-    fn measure_batch(&self) -> (usize, usize) {
+    /// What goes into the next batch.
+    fn measure_batch(&self) -> Batch {
         let most = if self.sequenced && self.connection > 0 { self.connection } else { self.queue.len() };
-        let (mut packets, mut bytes) = (0, 0);
-        for packet in self.queue.iter().take(most.min(limits::BATCH_PACKETS)) {
-            if packets > 0 && bytes + packet.body.len() > limits::BATCH_BYTES {
+        let mut batch = Batch::default();
+        for packet in self.queue.iter().take(most) {
+            let next = Batch {
+                queued: batch.queued + 1,
+                packets: batch.packets + usize::from(packet.packets),
+                bytes: batch.bytes + packet.body.len(),
+            };
+            let fits = next.bytes <= limits::BATCH_BYTES && next.packets <= limits::BATCH_PACKETS;
+            if batch.queued > 0 && !fits {
                 break;
             }
-            packets += 1;
-            bytes += packet.body.len();
+            batch = next;
         }
-        (packets, bytes)
+        batch
     }
 
     /// Takes the older packet with this key out of the queue. Its content may have been wider than the newer one's, so
     /// the peer is told everything afresh once it has caught up.
-    fn drop_superseded(&mut self, key: u32) -> bool {
+    fn drop_superseded(&mut self, by: &Queued) -> bool {
         let of_connection = self.connection;
-        let found = self.queue.iter().skip(of_connection).position(|q| q.supersedes == key);
+        let same = |q: &Queued| (q.supersedes, q.joined) == (by.supersedes, by.joined);
+        let found = self.queue.iter().skip(of_connection).position(same);
         let Some(old) = found.and_then(|at| self.queue.remove(of_connection + at)) else { return false };
         debug_assert_eq!(old.priority, Priority::Low, "only low priority is superseded");
         self.bytes -= old.body.len();
@@ -455,6 +510,29 @@ mod tests {
         assert_eq!(read(out.took), [batch(1, &["old"]), batch(2, &["elsewhere", "chat", "new"])]);
         push(&mut outbox, "x", Priority::Low, Some(1));
         assert!(!flush(&mut outbox, &mut Vec::new()).caught_up, "once");
+    }
+
+    #[test]
+    fn joined_packets_are_many_on_the_wire_and_one_in_the_queue() {
+        let joined = |names: &str, packets, part| {
+            let bodies: Vec<_> = names.split(' ').map(|name| format!(r#"{{"type":"{name}"}}"#)).collect();
+            Joined::new(bodies.join(",").as_bytes(), packets, part)
+        };
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        push(&mut outbox, "stuck", Priority::Normal, None);
+        let mut out = Narrow { took: Vec::new(), room: 10 };
+        flush(&mut outbox, &mut out);
+        let mut add = |joined: Joined| outbox.push_joined(&joined, LIMIT, Time::START);
+        assert_eq!(add(joined("a b c", 3, 0)), Pushed::Queued);
+        assert_eq!(add(joined("d", 1, 1)), Pushed::Queued);
+        assert_eq!(add(joined("e f", 2, 0)), Pushed::Dropped, "the older one of its part");
+        // The keys of single packets are others.
+        assert_eq!(push(&mut outbox, "single", Priority::Low, Some(0)), Pushed::Queued);
+        out.room = usize::MAX;
+        assert!(flush(&mut outbox, &mut out).caught_up);
+        assert!(outbox.is_at_rest());
+        assert_eq!(read(out.took), [batch(1, &["stuck"]), batch(2, &["d", "e", "f", "single"])]);
     }
 
     #[test]

@@ -4,7 +4,8 @@
 //! answers with the bytes as they stand. There is no build step and nothing is fetched from elsewhere, so a page
 //! works with `Content-Security-Policy: default-src 'self'`: no file has a script or a style of its own inside HTML,
 //! and the tests below hold the files to that. The folder mirrors the paths, so that the modules find each other by
-//! the same relative names in a browser and in Node. The page starts in `eternity.js`; the client is `evertick.js`.
+//! the same relative names in a browser and in Node. The pages start in `eternity.js` and `connect4.js`; the client is
+//! `evertick.js`.
 
 /// One embedded file as HTTP gives it out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,11 @@ static ASSETS: &[Asset] = &[
     asset!("/eternity/hud.js", JAVASCRIPT, "eternity/hud.js"),
     asset!("/eternity/chat.js", JAVASCRIPT, "eternity/chat.js"),
     asset!("/eternity/inspector.js", JAVASCRIPT, "eternity/inspector.js"),
+    asset!("/connect4", HTML, "connect4/index.html"),
+    asset!("/connect4.js", JAVASCRIPT, "connect4.js"),
+    asset!("/connect4/board.js", JAVASCRIPT, "connect4/board.js"),
+    asset!("/connect4/words.js", JAVASCRIPT, "connect4/words.js"),
+    asset!("/connect4.css", CSS, "connect4.css"),
     asset!("/eternity.css", CSS, "eternity.css"),
     asset!("/favicon.svg", SVG, "favicon.svg"),
 ];
@@ -94,7 +100,12 @@ mod tests {
             .iter()
             .map(|file| file.strip_prefix(&folder).unwrap().to_str().unwrap().replace('\\', "/"))
             .filter(|file| file != "mod.rs")
-            .map(|file| if file == "index.html" { "/".to_owned() } else { format!("/{file}") })
+            .map(|file| match file.strip_suffix("index.html") {
+                // A folder's page is at the folder.
+                Some("") => "/".to_owned(),
+                Some(folder) => format!("/{}", folder.trim_end_matches('/')),
+                None => format!("/{file}"),
+            })
             .collect();
         assert_eq!(served.iter().map(String::as_str).collect::<BTreeSet<_>>(), paths());
     }

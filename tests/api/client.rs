@@ -3,9 +3,12 @@
 use crate::PATIENCE;
 use crate::server::{Heard, Said};
 use evertick::packet::{self, ClientControl, Encoding, Kind, ServerPacket};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::{Read, Write};
+use std::marker::PhantomData;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Instant;
 use tungstenite::http::Response;
@@ -182,8 +185,9 @@ impl Ending {
     }
 }
 
-/// Plays over tungstenite. Every batch it reads is held against the contract's rule of numbers.
-pub(crate) struct Player {
+/// Plays over tungstenite, the yard unless other packets are named. Every batch it reads is held against the contract's
+/// rule of numbers.
+pub(crate) struct Player<In = Said, Out = Heard> {
     pub(crate) ws: WebSocket<TcpStream>,
     encoding: Encoding,
     packets: VecDeque<Value>,
@@ -192,35 +196,18 @@ pub(crate) struct Player {
     next_id: u32,
     /// The subprotocol that the server chose.
     pub(crate) subprotocol: Option<String>,
+    _packets: PhantomData<(In, Out)>,
 }
 
 impl Player {
-    /// Opens a WebSocket; an HTTP answer where the server refuses.
+    /// Opens a WebSocket of the yard; an HTTP answer where the server refuses.
     pub(crate) fn try_connect(
         addr: SocketAddr,
         target: &str,
         protocols: &[&str],
         fields: &[(&str, &str)],
     ) -> Result<Player, Answer> {
-        let stream = TcpStream::connect(addr).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        stream.set_write_timeout(Some(PATIENCE)).unwrap();
-        stream.set_nodelay(true).unwrap();
-        let uri = format!("ws://{addr}{target}").parse().unwrap();
-        let request = protocols.iter().fold(ClientRequestBuilder::new(uri), |r, p| r.with_sub_protocol(*p));
-        let request = fields.iter().fold(request, |r, (name, value)| r.with_header(*name, *value));
-        let (ws, response) = match tungstenite::client(request, stream) {
-            Ok(connected) => connected,
-            Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
-                return Err(Answer::from(*response));
-            }
-            Err(error) => panic!("the handshake failed: {error}"),
-        };
-        let chosen = response.headers().get("sec-websocket-protocol");
-        let subprotocol = chosen.map(|value| value.to_str().unwrap().to_owned());
-        let encoding = subprotocol.as_deref().and_then(Encoding::from_subprotocol);
-        let encoding = encoding.unwrap_or(Encoding::Json);
-        Ok(Player { ws, encoding, packets: VecDeque::new(), seq: None, next_id: 1, subprotocol })
+        Player::open(addr, target, protocols, fields)
     }
 
     /// Opens a WebSocket at `/ws` that speaks JSON.
@@ -240,6 +227,48 @@ impl Player {
         let mut player = Player::try_connect(addr, "/ws", &[protocol], &[]).unwrap();
         player.authenticate(name);
         player
+    }
+}
+
+impl<In, Out> Player<In, Out>
+where
+    In: Serialize + DeserializeOwned,
+    Out: Serialize + DeserializeOwned,
+{
+    /// Opens a WebSocket of any game; an HTTP answer where the server refuses.
+    pub(crate) fn open(
+        addr: SocketAddr,
+        target: &str,
+        protocols: &[&str],
+        fields: &[(&str, &str)],
+    ) -> Result<Player<In, Out>, Answer> {
+        let stream = TcpStream::connect(addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        let uri = format!("ws://{addr}{target}").parse().unwrap();
+        let request = protocols.iter().fold(ClientRequestBuilder::new(uri), |r, p| r.with_sub_protocol(*p));
+        let request = fields.iter().fold(request, |r, (name, value)| r.with_header(*name, *value));
+        let (ws, response) = match tungstenite::client(request, stream) {
+            Ok(connected) => connected,
+            Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {
+                return Err(Answer::from(*response));
+            }
+            Err(error) => panic!("the handshake failed: {error}"),
+        };
+        let chosen = response.headers().get("sec-websocket-protocol");
+        let subprotocol = chosen.map(|value| value.to_str().unwrap().to_owned());
+        let encoding = subprotocol.as_deref().and_then(Encoding::from_subprotocol);
+        let encoding = encoding.unwrap_or(Encoding::Json);
+        Ok(Player {
+            ws,
+            encoding,
+            packets: VecDeque::new(),
+            seq: None,
+            next_id: 1,
+            subprotocol,
+            _packets: PhantomData,
+        })
     }
 
     /// Says who it is; what `auth_response` holds.
@@ -276,7 +305,7 @@ impl Player {
                 }
                 Message::text(packet.to_string())
             }
-            Encoding::Postcard => Message::binary(postcard(name, id, data)),
+            Encoding::Postcard => Message::binary(postcard::<In>(name, id, data)),
         };
         self.ws.send(message).unwrap();
     }
@@ -350,7 +379,7 @@ impl Player {
         let batch = packet::read_batch(encoding, &bytes).unwrap();
         let seq = batch.head.seq;
         let before = self.seq;
-        for packet in batch.packets::<Heard>() {
+        for packet in batch.packets::<Out>() {
             let packet = packet.unwrap();
             let shown = match &packet.packet {
                 ServerPacket::Control(control) => serde_json::to_value(control).unwrap(),
@@ -378,14 +407,16 @@ impl Player {
 }
 
 /// The bytes of a packet in postcard, by way of the enums, for tests speak JSON.
-fn postcard(name: &str, id: Option<u32>, data: Value) -> Vec<u8> {
+fn postcard<In: Serialize + DeserializeOwned>(name: &str, id: Option<u32>, data: Value) -> Vec<u8> {
     let mut out = Vec::new();
-    let tagged =
-        if data.as_object().is_some_and(|d| d.is_empty()) { json!(name) } else { json!({name: data}) };
-    let encoded = match serde_json::from_value::<ClientControl>(tagged.clone()) {
+    // A packet without fields is its name alone; one whose fields may all be missing is not.
+    let bare = json!(name);
+    let tagged = json!({name: data});
+    let read = |tagged: &Value| serde_json::from_value::<ClientControl>(tagged.clone());
+    let encoded = match read(&tagged).or_else(|_| read(&bare)) {
         Ok(control) => packet::encode_client(Encoding::Postcard, Kind::Control, id, &control, &mut out),
         Err(_) => {
-            let said: Said = serde_json::from_value(tagged).unwrap();
+            let said: In = serde_json::from_value(tagged).or_else(|_| serde_json::from_value(bare)).unwrap();
             packet::encode_client(Encoding::Postcard, Kind::Game, id, &said, &mut out)
         }
     };

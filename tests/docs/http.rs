@@ -3,6 +3,7 @@
 use super::markdown::{blocks, read, section, table};
 use super::own_game::Running;
 use evertick::engine::Game;
+use evertick::games::connect4::{self, Connect4};
 use evertick::games::eternity::{Eternity, Settings};
 use evertick::http::Page;
 use evertick::server::Server;
@@ -33,7 +34,9 @@ fn members(value: &Value, around: &str, into: &mut Vec<String>) {
 #[test]
 fn the_requests_of_the_table_are_answered() {
     let running = Running::start(|settings| {
-        let server = Server::new(settings).game("/ws", Eternity::new(Settings::default()));
+        let server = Server::new(settings)
+            .game("/ws", Eternity::new(Settings::default()))
+            .game("/ws/connect4", Connect4::new(connect4::Settings::default()));
         web::assets()
             .iter()
             .fold(server, |server, asset| server.page(Page::new(asset.path, asset.content_type, asset.body)))
@@ -41,10 +44,10 @@ fn the_requests_of_the_table_are_answered() {
     let page = read("docs/protocol.md");
     let http = section(&page, "## HTTP");
     let requests = table(http, "request");
-    assert_eq!(requests.len(), 6);
+    assert_eq!(requests.len(), 8);
     for row in requests {
         let path = row[0].strip_prefix("GET ").expect("they are all asked for with GET");
-        let expected = if path == "/ws" { 426 } else { 200 };
+        let expected = if path.starts_with("/ws") { 426 } else { 200 };
         assert_eq!(get(running.address, path).0, expected, "{path}");
     }
     let shown: Value = serde_json::from_str(&blocks(http, "json")[0]).expect("JSON");

@@ -1,6 +1,7 @@
 //! `docs/protocol.md`: every packet with its number, its fields and an example in both encodings; the codes.
 
 use super::markdown::{blocks, read, section, subsections, table};
+use evertick::games::connect4;
 use evertick::games::eternity::character::{Class, Faction};
 use evertick::games::eternity::packets::{self, Channel, Terrain};
 use evertick::games::eternity::{In, Out};
@@ -112,8 +113,11 @@ where
     }
 }
 
-fn server_packet(encoding: Encoding, json: &str) -> Vec<u8> {
-    let (re, packet) = only_packet(Encoding::Json, json.as_bytes());
+fn server_packet<P>(encoding: Encoding, json: &str) -> Vec<u8>
+where
+    P: Serialize + DeserializeOwned + PartialEq + Debug,
+{
+    let (re, packet) = only_packet::<P>(Encoding::Json, json.as_bytes());
     let mut body = Vec::new();
     match &packet {
         ServerPacket::Control(packet) => encode(encoding, Kind::Control, re, packet, &mut body),
@@ -125,12 +129,12 @@ fn server_packet(encoding: Encoding, json: &str) -> Vec<u8> {
 }
 
 /// Reads one packet of the server by putting it into a batch.
-fn only_packet(encoding: Encoding, body: &[u8]) -> (Option<u32>, ServerPacket<Out>) {
+fn only_packet<P: DeserializeOwned>(encoding: Encoding, body: &[u8]) -> (Option<u32>, ServerPacket<P>) {
     let mut batch = Vec::new();
     BatchHead { seq: 1, tick: 1, time: 1 }.begin(encoding, 1, &mut batch);
     batch.extend_from_slice(body);
     batch.extend_from_slice(end(encoding));
-    let mut packets = read_batch(encoding, &batch).expect("a batch").packets::<Out>();
+    let mut packets = read_batch(encoding, &batch).expect("a batch").packets::<P>();
     let packet = packets.next().expect("a packet").unwrap_or_else(|e| panic!("{e}"));
     assert!(packets.next().is_none(), "one packet and nothing behind it");
     (packet.re, packet.packet)
@@ -145,11 +149,20 @@ fn every_packet_stands_there_with_its_number_its_fields_and_examples_that_are_ri
     let game = client_packet(Kind::Game, |encoding, message| -> In {
         open(encoding, message).expect("an envelope").game().unwrap_or_else(|e| panic!("{e}"))
     });
+    let drop = client_packet(Kind::Game, |encoding, message| -> connect4::In {
+        open(encoding, message).expect("an envelope").game().unwrap_or_else(|e| panic!("{e}"))
+    });
     let mistakes = [
         mistakes::<ClientControl>(&page, "## Control packets: client to server", control),
-        mistakes::<ServerControl>(&page, "## Control packets: server to client", server_packet),
+        mistakes::<ServerControl>(&page, "## Control packets: server to client", server_packet::<Out>),
         mistakes::<In>(&page, "## Eternity packets: client to server", game),
-        mistakes::<Out>(&page, "## Eternity packets: server to client", server_packet),
+        mistakes::<Out>(&page, "## Eternity packets: server to client", server_packet::<Out>),
+        mistakes::<connect4::In>(&page, "## Connect 4 packets: client to server", drop),
+        mistakes::<connect4::Out>(
+            &page,
+            "## Connect 4 packets: server to client",
+            server_packet::<connect4::Out>,
+        ),
     ]
     .concat();
     assert!(mistakes.is_empty(), "{PAGE}:\n{}", mistakes.join("\n"));
@@ -158,7 +171,7 @@ fn every_packet_stands_there_with_its_number_its_fields_and_examples_that_are_ri
 #[test]
 fn shapes_have_the_fields_that_packets_show() {
     let page = read(PAGE);
-    let all: Vec<Example<'_>> = ["Control packets", "Eternity packets"]
+    let all: Vec<Example<'_>> = ["Control packets", "Eternity packets", "Connect 4 packets"]
         .into_iter()
         .flat_map(|layer| ["client to server", "server to client"].map(|way| format!("## {layer}: {way}")))
         .flat_map(|heading| examples(&page, &heading))
@@ -175,6 +188,8 @@ fn shapes_have_the_fields_that_packets_show() {
         ("Shard", "game_state", "shards/0"),
         ("Stack", "character_update", "inventory/0"),
         ("Speaker", "chat", "from"),
+        ("MatchPlayer", "match_state", "players/0"),
+        ("Listed", "match_list", "matches/0"),
     ];
     let rows = table(section(&page, "## Shapes"), "shape");
     for (shape, packet, place) in shown {
@@ -211,6 +226,8 @@ fn names_that_are_numbers_in_postcard() {
         ("Faction", variants::<Faction>()),
         ("Class", variants::<Class>()),
         ("Terrain", variants::<Terrain>()),
+        ("Disc", variants::<connect4::board::Disc>()),
+        ("Closing", variants::<connect4::packets::Closing>()),
     ]
     .map(|(name, names)| vec![name.to_owned(), listed(names)]);
     assert_eq!(rows, expected);

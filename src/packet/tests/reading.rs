@@ -3,8 +3,14 @@
 use super::*;
 use std::borrow::Cow;
 
+/// What a message says; every one in this file is also held against the way that usual ones are read.
 fn json(message: &str) -> Result<Sample, Unreadable> {
-    open(Encoding::Json, message.as_bytes())?.game()
+    let said = |envelope: Envelope<'_>| envelope.game().map(|packet| (envelope.id, packet));
+    let exact = open(Encoding::Json, message.as_bytes()).and_then(said);
+    if let Some(Ok(usual)) = open_usual(Encoding::Json, message.as_bytes()).map(said) {
+        assert_eq!(Ok(&usual), exact.as_ref(), "{message}");
+    }
+    exact.map(|(_, packet)| packet)
 }
 
 const UPDATE: Sample =
@@ -23,6 +29,42 @@ fn the_order_of_json_members_does_not_matter() {
     ] {
         assert_eq!(json(&message), Ok(UPDATE), "{message}");
     }
+}
+
+#[test]
+fn the_usual_way_reads_what_is_usual_and_nothing_that_only_seems_to_be() {
+    let vectors = r#"{"position":{"x":1,"y":2.0},"velocity":{"x":3,"y":4}}"#;
+    for (id, between) in [(None, ""), (Some(7), r#""id":7,"#), (Some(7), " \"id\" : 7 , ")] {
+        let message = format!(" {{\"type\" : \"position_update\",{between}\"data\":{vectors} }}\n");
+        let envelope = open_usual(Encoding::Json, message.as_bytes()).expect("it is usual");
+        assert_eq!((envelope.id, envelope.game()), (id, Ok(UPDATE)), "{message}");
+        assert_eq!(json(&message), Ok(UPDATE));
+    }
+    let digits = "0".repeat(40);
+    for (message, accepted) in [
+        (format!(r#"{{"type":"position_update","data":{vectors},"id":7}}"#), true),
+        (format!(r#"{{"type":"chat","data":{vectors},"type":"position_update","more":{{}}}}"#), true),
+        (format!(r#"{{"type":"position_update","data":{{}},"data":{vectors}}}"#), true),
+        (format!(r#"{{"type":"position_update","data":{vectors}}}}}"#), false),
+        (format!(r#"{{"type":"position_update","data":{vectors}"#), false),
+        (format!(r#"{{"type":"position_update","data":{vectors},}}"#), false),
+        (r#"{"type":"position_update","data":{"position":[1,2],"velocity":[3,4]}}"#.to_owned(), false),
+        (r#"{"type":"position_update","data":[{"x":1,"y":2},{"x":3,"y":4}]}"#.to_owned(), false),
+        (vectors.replace("1", "1e39"), false),
+        (vectors.replace("1", "1E39"), false),
+        (vectors.replace("1", &format!("1{digits}")), false),
+        (vectors.replace("1", &format!("1.{digits}")), true),
+    ] {
+        let whole = message.starts_with(r#"{"type""#);
+        let message =
+            if whole { message } else { format!(r#"{{"type":"position_update","data":{message}}}"#) };
+        let usual = open_usual(Encoding::Json, message.as_bytes()).map(|envelope| envelope.game::<Sample>());
+        assert!(!matches!(usual, Some(Ok(_))), "{message}");
+        assert_eq!(json(&message).is_ok(), accepted, "{message}");
+    }
+    let control = br#"{"type":"ping","data":{"time":1}}"#;
+    assert!(open_usual(Encoding::Json, control).is_none(), "control packets are answered at once");
+    assert!(open_usual(Encoding::Postcard, vectors.as_bytes()).is_none());
 }
 
 #[test]
@@ -411,7 +453,11 @@ fn lengths_are_right_at_every_number_of_digits() {
                 let mut out = Vec::new();
                 head.begin(encoding, packets, &mut out);
                 let around = packets.saturating_sub(1) * separator(encoding).len() + end(encoding).len();
-                assert_eq!(head.message_len(encoding, packets, 0), out.len() + around, "{n} {packets}");
+                assert_eq!(
+                    head.message_len(encoding, packets, packets, 0),
+                    out.len() + around,
+                    "{n} {packets}"
+                );
                 assert!(out.len() <= BatchHead::MAX_LEN);
             }
         }

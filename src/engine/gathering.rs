@@ -1,0 +1,278 @@
+//! What many see of many places, put together once for all who see the same.
+//!
+//! A game's packets to all around a region that newer ones may replace (`Priority::Low` with a key: positions) are
+//! gathered until the tick is over. Those who stand in one region see the same regions, so they get handles on one
+//! body in which the packets of all these regions stand: one entry in each outbox in place of up to nine, and one copy
+//! when it is written.
+//!
+//! Each region's packet is encoded once for each encoding in use. They keep the order in which they were sent, and
+//! stand behind all else that the tick sends. Nothing is kept from one tick to the next but memory.
+
+use super::core::{Core, Recipients};
+use super::realm::Realm;
+use crate::ids::{GameId, RegionId};
+use crate::limits;
+use crate::packet::encoding::EncodeError;
+use crate::packet::{self, Encoding, Kind, Variant, separator};
+use crate::session::outbox::{Joined, Outbox};
+use serde::Serialize;
+use std::ops::Range;
+
+/// The packets of one tick of one game.
+#[derive(Debug, Default)]
+pub(super) struct Gathering {
+    packets: Vec<Gathered>,
+    /// The packets' bytes, by encoding.
+    encoded: [Vec<u8>; 2],
+    /// Which packets are seen from where, sorted: the region in the high half, the packet's place in the low one.
+    views: Vec<u64>,
+    /// What those in one region get, by encoding; made for the first of them.
+    joined: [Vec<Joined>; 2],
+    /// Where packets are joined.
+    scratch: Vec<u8>,
+}
+
+#[derive(Debug)]
+struct Gathered {
+    region: RegionId,
+    variant: Variant,
+    /// Where it lies in the bytes of each encoding.
+    spans: [Range<usize>; 2],
+    recipients: u64,
+}
+
+impl Gathering {
+    /// Adds a packet for all around a region. Where nobody is in the game nothing is encoded.
+    ///
+    /// # Errors
+    /// The packet's type cannot be encoded; it is left out.
+    pub(super) fn add<P: Serialize>(
+        &mut self,
+        realm: &Realm,
+        region: RegionId,
+        packet: &P,
+    ) -> Result<(), EncodeError> {
+        let mut spans = [0..0, 0..0];
+        let mut variant = None;
+        for encoding in Encoding::ALL.into_iter().filter(|&encoding| realm.speaks(encoding)) {
+            let encoded = &mut self.encoded[encoding as usize];
+            let start = encoded.len();
+            variant = Some(packet::encode(encoding, Kind::Game, None, packet, encoded)?);
+            spans[encoding as usize] = start..encoded.len();
+        }
+        self.packets.extend(variant.map(|variant| Gathered { region, variant, spans, recipients: 0 }));
+        Ok(())
+    }
+
+    /// Finds out which packets are seen from where anybody is.
+    fn look(&mut self, realm: &Realm) {
+        for (place, packet) in (0u64..).zip(&self.packets) {
+            let seen_from =
+                realm.around(packet.region).filter(|&near| realm.in_region(near).next().is_some());
+            self.views.extend(seen_from.map(|near| u64::from(near.0) << 32 | place));
+        }
+        self.views.sort_unstable();
+    }
+
+    fn clear(&mut self) {
+        self.packets.clear();
+        self.encoded.iter_mut().for_each(Vec::clear);
+        self.views.clear();
+    }
+}
+
+impl Gathered {
+    /// Where it lies in the bytes of an encoding; nowhere, where nobody spoke that when it was sent.
+    fn span(&self, encoding: Encoding) -> Range<usize> {
+        self.spans[encoding as usize].clone()
+    }
+}
+
+/// The region of an entry of `views`.
+fn region(view: u64) -> RegionId {
+    RegionId((view >> 32) as u32)
+}
+
+/// The packet of an entry of `views`.
+fn place(view: u64) -> usize {
+    view as u32 as usize
+}
+
+/// Joins packets of one encoding, in as many bodies as it takes for a batch to hold each.
+fn join(
+    view: &[u64],
+    packets: &[Gathered],
+    encoded: &[Vec<u8>; 2],
+    encoding: Encoding,
+    scratch: &mut Vec<u8>,
+    joined: &mut Vec<Joined>,
+) {
+    let mut count = 0;
+    let mut finish = |scratch: &mut Vec<u8>, count: &mut u8| {
+        if *count > 0 {
+            joined.push(Joined::new(scratch, std::mem::take(count), joined.len() as u32));
+        }
+        scratch.clear();
+    };
+    scratch.clear();
+    for &view in view {
+        let span = packets[place(view)].span(encoding);
+        if span.is_empty() {
+            continue;
+        }
+        if count == u8::MAX || scratch.len() + span.len() > limits::BATCH_BYTES {
+            finish(scratch, &mut count);
+        }
+        if count > 0 {
+            scratch.extend_from_slice(separator(encoding));
+        }
+        scratch.extend_from_slice(&encoded[encoding as usize][span]);
+        count += 1;
+    }
+    finish(scratch, &mut count);
+}
+
+impl Core {
+    /// Sends what was gathered in this tick of a game.
+    pub(super) fn send_gathered(&mut self, game: GameId) {
+        let mut gathering = std::mem::take(&mut self.gathering);
+        gathering.look(self.realm(game));
+        let Gathering { packets, encoded, views, joined, scratch } = &mut gathering;
+        let limit = self.settings.session.outbox_limit;
+        let (tick, now) = (self.tick, self.now);
+        let Core { realms, peers, attention, doomed, counters, tap, .. } = self;
+        let mut recipients = Recipients { peers, attention, doomed, counters };
+        for view in views.chunk_by(|a, b| region(*a) == region(*b)) {
+            let mut heard = 0;
+            for member in realms[usize::from(game.0)].in_region(region(view[0])) {
+                let mine = &mut joined[member.encoding as usize];
+                if mine.is_empty() {
+                    join(view, packets, encoded, member.encoding, scratch, mine);
+                }
+                if let Some(tap) = tap {
+                    let spans = view.iter().map(|&view| packets[place(view)].span(member.encoding));
+                    for span in spans.filter(|span| !span.is_empty()) {
+                        tap(tick, member.player, &encoded[member.encoding as usize][span]);
+                    }
+                }
+                let mut listens = false;
+                for part in mine.iter() {
+                    let push = |outbox: &mut Outbox| outbox.push_joined(part, limit, now);
+                    listens |= recipients.queue(member.conn, u64::from(part.packets()), push);
+                }
+                heard += u64::from(listens);
+            }
+            view.iter().for_each(|&view| packets[place(view)].recipients += heard);
+            joined.iter_mut().for_each(Vec::clear);
+        }
+        for packet in packets.iter() {
+            recipients.counters.sent(game, Kind::Game, packet.variant, packet.recipients);
+        }
+        gathering.clear();
+        self.gathering = gathering;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::game::Grid;
+    use crate::ids::PlayerId;
+    use crate::packet::{Packet, ServerPacket, read_batch};
+    use crate::session::outbox::Stamp;
+    use crate::time::{Tick, Time, WallMs};
+    use crate::websocket::{Connection, Event, Role};
+    use serde::Deserialize;
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Out {
+        Seen { region: u32, filling: Vec<u8> },
+    }
+
+    /// Four regions in a row; in each of these somebody who speaks that.
+    fn realm(who: &[(u32, Encoding)]) -> Realm {
+        let mut realm = Realm::new(&[Grid { columns: 4, rows: 1 }]).expect("a small grid");
+        for (player, &(region, encoding)) in (1..).zip(who) {
+            realm.join(PlayerId(player), None, encoding);
+            assert!(realm.enter(PlayerId(player), RegionId(region)));
+        }
+        realm
+    }
+
+    fn gather(realm: &Realm, packets: &[(u32, usize)]) -> Gathering {
+        let mut gathering = Gathering::default();
+        for &(region, len) in packets {
+            let packet = Out::Seen { region, filling: vec![7; len] };
+            gathering.add(realm, RegionId(region), &packet).expect("a plainly derived enum");
+        }
+        gathering.look(realm);
+        gathering
+    }
+
+    /// By region, what those in it get in an encoding: in how many bodies, and the regions that these tell of.
+    fn told(gathering: &Gathering, encoding: Encoding) -> Vec<(u32, usize, Vec<u32>)> {
+        let views = gathering.views.chunk_by(|a, b| region(*a) == region(*b));
+        let read = |view: &[u64]| {
+            let mut parts = Vec::new();
+            join(view, &gathering.packets, &gathering.encoded, encoding, &mut Vec::new(), &mut parts);
+            (region(view[0]).0, parts.len(), read(&parts, encoding))
+        };
+        views.map(read).collect()
+    }
+
+    /// Sends the parts to somebody, and reads what comes.
+    fn read(parts: &[Joined], encoding: Encoding) -> Vec<u32> {
+        let mut outbox = Outbox::default();
+        for part in parts {
+            outbox.push_joined(part, 1 << 24, Time::START);
+        }
+        let (mut out, stamp) = (Vec::new(), Stamp { tick: Tick(1), time: WallMs(1), encoding });
+        outbox.flush(stamp, 1 << 24, &mut out, &mut Vec::new());
+        let (mut client, mut input) = (Connection::new(Role::Client, usize::MAX), out.as_mut_slice());
+        let mut regions = Vec::new();
+        while let Some(Event::Text(message) | Event::Binary(message)) = client.next(&mut input) {
+            let batch = read_batch(encoding, message).expect("it is a batch");
+            regions.extend(batch.packets::<Out>().map(|packet| match packet {
+                Ok(Packet { re: None, packet: ServerPacket::Game(Out::Seen { region, .. }) }) => region,
+                other => panic!("{:?}", other.is_ok()),
+            }));
+        }
+        regions
+    }
+
+    #[test]
+    fn who_stands_in_one_region_gets_all_that_it_sees_as_one() {
+        let realm = realm(&[(0, Encoding::Json), (1, Encoding::Postcard), (1, Encoding::Json)]);
+        let gathering = gather(&realm, &[(2, 1), (0, 1), (3, 1), (1, 1)]);
+        for encoding in Encoding::ALL {
+            // In the order in which they were sent; from regions 2 and 3 nobody looks.
+            assert_eq!(
+                told(&gathering, encoding),
+                [(0, 1, vec![0, 1]), (1, 1, vec![2, 0, 1])],
+                "{encoding:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_nobody_speaks_is_not_encoded() {
+        let deserted = gather(&realm(&[]), &[(0, 1)]);
+        assert!(deserted.packets.is_empty() && deserted.encoded.iter().all(Vec::is_empty));
+        let gathering = gather(&realm(&[(0, Encoding::Postcard)]), &[(0, 1)]);
+        assert!(gathering.encoded[Encoding::Json as usize].is_empty());
+        assert_eq!(told(&gathering, Encoding::Postcard), [(0, 1, vec![0])]);
+        // Who is the first of an encoding, and came later in the tick, finds nothing.
+        assert_eq!(told(&gathering, Encoding::Json), [(0, 0, vec![])]);
+    }
+
+    #[test]
+    fn no_part_is_more_than_a_batch_holds() {
+        let realm = realm(&[(0, Encoding::Postcard)]);
+        let half = limits::BATCH_BYTES / 2;
+        let gathering = gather(&realm, &[(0, half), (1, half - 100), (0, 2 * half), (1, 1), (0, 1)]);
+        assert_eq!(told(&gathering, Encoding::Postcard), [(0, 3, vec![0, 1, 0, 1, 0])]);
+        let many = gather(&realm, &[(0, 1); 300]);
+        assert_eq!(told(&many, Encoding::Postcard), [(0, 2, vec![0; 300])]);
+    }
+}

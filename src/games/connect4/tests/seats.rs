@@ -1,0 +1,153 @@
+//! Time and absence: who does not move, who is lost, who comes back, who does not.
+
+use super::super::packets::Closing;
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const GRACE: Duration = Duration::from_secs(30);
+const TICK: Duration = Duration::from_millis(50);
+
+#[test]
+fn a_minute_without_a_move_loses() {
+    let (mut table, _) = Table::running();
+    table.pass(MINUTE - TICK);
+    assert_eq!(table.told(), []);
+    let state = state_of(&table.tick(), B);
+    assert_eq!((state.winner, state.turn, state.deadline_ms), (Some(B), None, None));
+    assert!(state.players.iter().all(|p| p.present), "both still sit there");
+    assert_eq!(table.refused(A, In::MatchDrop { column: 0 }), Code::Conflict);
+    table.ask(A, In::MatchRematch);
+    assert_eq!(table.ask(B, In::MatchRematch).turn, Some(B), "and may play again");
+}
+
+#[test]
+fn every_move_starts_the_minute_anew() {
+    let (mut table, _) = Table::running();
+    for (player, column) in [(A, 0), (B, 1), (A, 0)] {
+        assert_eq!(table.pass(MINUTE - TICK), []);
+        assert_eq!(table.drop(player, column).deadline_ms, Some(60_000));
+        table.told();
+    }
+    table.pass(Duration::from_millis(59_000));
+    let seen = table.ask(C, In::MatchSpectate { match_id: id_of(&table_state(&table)) });
+    assert_eq!(seen.deadline_ms, Some(1000), "what is left of it");
+    assert_eq!(state_of(&table.pass(Duration::from_secs(1)), A).winner, Some(A));
+}
+
+/// The state of the only match there is.
+fn table_state(table: &Table) -> MatchState {
+    let [the_match] = &table.play.hall.list()[..] else { panic!("one match") };
+    let serial = table.play.hall.find(&String::from(the_match.match_id)).unwrap();
+    let state = table.play.hall.get(serial).unwrap().state(table.fx.clock());
+    state_in(&state).unwrap().clone()
+}
+
+#[test]
+fn a_lost_player_keeps_the_seat_for_the_grace_and_then_loses() {
+    for lost in [Departure::Lost, Departure::Closed(Code::IdleTimeout), Departure::Closed(Code::SlowConsumer)]
+    {
+        let (mut table, _) = Table::running();
+        table.leave(B, lost);
+        let state = state_of(&table.told(), A);
+        assert_eq!((state.turn, state.winner), (Some(A), None), "it goes on");
+        assert_eq!(state.players.iter().map(|p| p.present).collect::<Vec<_>>(), [true, false]);
+        table.drop(A, 0);
+        table.told();
+        assert_eq!(table.pass(GRACE - TICK), []);
+        assert_eq!(state_of(&table.tick(), A).winner, Some(A));
+        table.say(A, In::MatchLeave).unwrap();
+        table.leave(A, Departure::Quit);
+        table.leave(C, Departure::Quit);
+        assert!(table.is_empty());
+    }
+}
+
+#[test]
+fn who_says_goodbye_or_is_sent_away_loses_at_once() {
+    for gone in [Departure::Quit, Departure::Closed(Code::Kicked), Departure::Closed(Code::Replaced)] {
+        let (mut table, _) = Table::running();
+        table.leave(A, gone);
+        assert_eq!(state_of(&table.told(), B).winner, Some(B));
+    }
+}
+
+#[test]
+fn who_comes_back_in_time_sits_where_it_sat() {
+    let (mut table, _) = Table::running();
+    table.drop(A, 0);
+    table.leave(B, Departure::Lost);
+    table.pass(GRACE - TICK);
+    table.join(B);
+    let told = table.told();
+    assert_eq!(heard(&told), [1, 2], "both are told, the one who is back everything");
+    assert!(state_of(&told, B).players.iter().all(|p| p.present));
+    assert_eq!(table.drop(B, 3).turn, Some(A));
+    table.told();
+    assert_eq!(table.pass(Duration::from_secs(59)), [], "the grace is over, and nothing happens");
+    // It may be lost again, and has the whole grace again.
+    table.drop(A, 0);
+    table.leave(B, Departure::Lost);
+    table.told();
+    assert_eq!(table.pass(GRACE - TICK), []);
+    assert_eq!(state_of(&table.tick(), A).winner, Some(A));
+}
+
+#[test]
+fn the_minute_runs_on_while_one_is_lost() {
+    let (mut table, _) = Table::running();
+    table.pass(Duration::from_secs(50));
+    table.leave(A, Departure::Lost);
+    table.told();
+    assert_eq!(state_of(&table.pass(Duration::from_secs(10)), B).winner, Some(B));
+    // It is over, and the seat is still held: who comes back in time can play again.
+    table.join(A);
+    table.ask(A, In::MatchRematch);
+    assert_eq!(table.ask(B, In::MatchRematch).turn, Some(B));
+}
+
+#[test]
+fn nobody_is_sent_to_somebody_who_waits_and_is_lost() {
+    let mut table = Table::with(2);
+    let mine = table.ask(A, In::MatchCreate { private: None }).match_id;
+    table.leave(A, Departure::Lost);
+    assert!(table.play.hall.list().is_empty());
+    assert_ne!(table.ask(B, In::MatchJoin { match_id: None }).match_id, mine);
+    table.say(B, In::MatchLeave).unwrap();
+    table.join(A);
+    assert_eq!(table.play.hall.list()[0].match_id, mine);
+    // Who does not come back has no match any more.
+    table.leave(A, Departure::Lost);
+    table.pass(GRACE);
+    assert_eq!(table.play.hall.sizes(), [0; 5]);
+}
+
+#[test]
+fn where_both_are_lost_and_stay_away_the_match_is_closed() {
+    let (mut table, id) = Table::running();
+    table.ask(C, In::MatchSpectate { match_id: id });
+    table.tick();
+    table.leave(A, Departure::Lost);
+    table.pass(Duration::from_secs(1));
+    table.leave(B, Departure::Lost);
+    table.told();
+    let told = table.pass(GRACE);
+    assert_eq!(heard(&told), [3, 3]);
+    assert_eq!(state_in(&told[0].1).map(|state| state.winner), Some(Some(B)));
+    assert_eq!(closing(&told[1].1), Some(Closing::Lost));
+    table.leave(C, Departure::Lost);
+    assert!(table.is_empty(), "who only watched has nothing to come back to");
+}
+
+#[test]
+fn a_bot_waits_for_who_is_lost_as_anybody_does() {
+    let mut table = Table::with(1);
+    table.ask(A, In::MatchBot { level: 3 });
+    table.leave(A, Departure::Lost);
+    table.pass(GRACE - TICK);
+    assert!(!table.is_empty());
+    table.join(A);
+    table.drop(A, 3);
+    table.leave(A, Departure::Lost);
+    table.pass(GRACE);
+    assert!(table.is_empty());
+}

@@ -1,0 +1,259 @@
+/**
+ * The page of Connect 4: comes in as a guest, finds a match, plays or watches it. This file ties the parts together:
+ * every `match_state` is shown whole, and what is chosen is asked of the server, which decides.
+ */
+
+import { Evertick, EvertickError } from './evertick.js';
+import { Board } from './connect4/board.js';
+import { BOT, canPlayAgain, idIn, linkTo, standing, verdict } from './connect4/words.js';
+import { describe } from './eternity/hud.js';
+
+/** How often the list of matches is brought up to date. */
+const LIST_MS = 2000;
+/** A bot's disc waits so long before it falls, so that one sees one's own fall first. */
+const BOT_MS = 650;
+/** The name is that of the other game, too. */
+const NAME_KEY = 'eternity.name';
+
+const LINK_WORDS = { idle: 'Not connected', connecting: 'Connecting', connected: 'Connected', lost: 'Connection lost', ended: 'Not connected' };
+
+const byId = (id) => document.getElementById(id);
+const server = new Evertick();
+const board = new Board(byId('board'), drop);
+
+/** The match that one is in, as the server last told it, or null. */
+let match = null;
+/** When the one on turn has lost, by this page's clock, or null. */
+let deadline = null;
+
+// --- packets ---------------------------------------------------------------------------------------------------------
+
+server.on('match_state', show);
+server.on('match_closed', () => {
+  showHall();
+  trouble('The match is over: its players have left.');
+});
+server.on('client:state', ({ state, reason }) => {
+  byId('link').dataset.state = state;
+  byId('link-words').textContent = LINK_WORDS[state];
+  if (document.body.dataset.phase === 'door') return;
+  if (state === 'lost' || state === 'ended') showDoor(reason.code === 'closed' ? '' : describe(reason));
+});
+
+function show(state) {
+  const isAnother = match?.match_id !== state.match_id;
+  const before = isAnother ? null : match;
+  match = state;
+  deadline = state.deadline_ms === null ? null : performance.now() + state.deadline_ms;
+  if (isAnother) {
+    board.clear();
+    setPhase('match');
+    trouble('');
+    history.replaceState(null, '', `#${state.match_id}`);
+  }
+  const me = state.players.find(({ id }) => id === server.playerId);
+  const botMoved = before?.turn === BOT && state.moves > before.moves;
+  board.show(state.board, {
+    line: state.line,
+    mine: me && state.turn === me.id ? me.disc : null,
+    delayMs: botMoved ? BOT_MS : 0,
+  });
+  Object.assign(byId('match').dataset, { id: state.match_id, moves: state.moves, role: me ? 'player' : 'spectator', turn: state.turn === null ? '' : state.turn === server.playerId ? 'mine' : 'other' });
+  byId('verdict').textContent = verdict(state, server.playerId);
+  byId('share-link').value = linkTo(state, window.location.href);
+  byId('share-words').textContent = state.players.length < 2 ? 'Send this link to whoever shall play with you' : 'Whoever has this link can watch';
+  byId('watchers').textContent = state.spectators === 0 ? '' : state.spectators === 1 ? 'One person watches.' : `${state.spectators} people watch.`;
+  byId('rematch').hidden = !canPlayAgain(state, server.playerId);
+  byId('rematch').disabled = me?.rematch ?? false;
+  byId('leave').textContent = me && state.turn !== null ? 'Give up and leave' : me ? 'Leave' : 'Stop watching';
+  showSeats();
+  if (isAnother && me && !window.matchMedia('(pointer: coarse)').matches) board.focus();
+}
+
+function showSeats() {
+  const left = deadline === null ? 0 : Math.max(0, Math.ceil((deadline - performance.now()) / 1000));
+  [0, 1].forEach((at) => {
+    const seat = byId(`seat-${at}`);
+    const player = match.players[at];
+    seat.classList.toggle('is-empty', !player);
+    seat.classList.toggle('is-on-turn', Boolean(player) && match.turn === player.id);
+    seat.classList.toggle('has-won', Boolean(player) && match.winner === player.id);
+    setText(seat.querySelector('.seat-name'), player ? player.name : 'An empty seat');
+    setText(seat.querySelector('.seat-what'), player ? standing(match, player, server.playerId, left) : 'for whoever comes');
+  });
+}
+
+setInterval(() => match && showSeats(), 250);
+
+// --- what is chosen --------------------------------------------------------------------------------------------------
+
+/** Asks the server; what it has against it is said on the page. */
+async function ask(type, data = {}) {
+  trouble('');
+  try {
+    return await server.request(type, data);
+  } catch (error) {
+    // A connection that ended says so in its own place.
+    if (server.state === 'connected') trouble(describe(error));
+    return null;
+  }
+}
+
+function drop(column) {
+  if (match?.turn === server.playerId) ask('match_drop', { column });
+}
+
+/** Sits down at a match, or watches it where there is no room. */
+async function enterMatch(id) {
+  try {
+    await server.request('match_join', { match_id: id });
+  } catch (error) {
+    if (error.code === 'conflict') await ask('match_spectate', { match_id: id });
+    else if (server.state === 'connected') trouble(error.code === 'not_found' ? 'That match is over: its players have left.' : describe(error));
+  }
+}
+
+async function listMatches() {
+  if (document.body.dataset.phase !== 'hall' || server.state !== 'connected') return;
+  try {
+    const { matches } = await server.request('match_list');
+    byId('match-none').hidden = matches.length > 0;
+    byId('match-list').replaceChildren(...matches.map(listedMatch));
+  } catch (error) {
+    if (!(error instanceof EvertickError)) throw error;
+  }
+}
+
+function listedMatch({ match_id: id, players, open, moves, spectators }) {
+  const item = node('li', 'around-row');
+  const button = node('button', 'plain', open ? 'Join' : 'Watch');
+  button.type = 'button';
+  button.addEventListener('click', () => (open ? enterMatch(id) : ask('match_spectate', { match_id: id })));
+  const watched = spectators > 0 ? `, ${spectators} watching` : '';
+  const words = node('span', 'around-what', open ? 'waits for somebody' : `${moves} discs${watched}`);
+  const title = node('span', 'around-name', players.map(({ name }) => name).join(' and '));
+  item.append(title, button, words);
+  return item;
+}
+
+setInterval(listMatches, LIST_MS);
+
+// --- coming and going ------------------------------------------------------------------------------------------------
+
+async function enter(name) {
+  byId('door-trouble').textContent = '';
+  byId('door-enter').disabled = true;
+  try {
+    await server.connect({ url: '/ws/connect4', guest: name });
+    remember(name);
+    const invited = idIn(window.location.hash);
+    showHall();
+    if (invited) await enterMatch(invited);
+  } catch (error) {
+    showDoor(describe(error));
+  } finally {
+    byId('door-enter').disabled = false;
+  }
+}
+
+function showHall() {
+  leaveMatch();
+  setPhase('hall');
+  listMatches();
+}
+
+function showDoor(words) {
+  // The link stays: who comes back through the door may still sit down or watch.
+  match = null;
+  setPhase('door');
+  byId('door-trouble').textContent = words;
+  byId('door-words').textContent = idIn(window.location.hash)
+    ? 'You have a link to a match. Say what they shall call you, and take your seat.'
+    : 'Four in a row win: across, upwards or aslant. Say what they shall call you.';
+  byId('door-name').focus();
+}
+
+function leaveMatch() {
+  match = null;
+  board.clear();
+  history.replaceState(null, '', window.location.pathname);
+}
+
+/** `door`: not inside. `hall`: in no match. `match`: in one. */
+function setPhase(phase) {
+  document.body.dataset.phase = phase;
+  byId('door').hidden = phase !== 'door';
+  byId('table').inert = phase === 'door';
+  byId('hall').hidden = phase !== 'hall';
+  byId('match').hidden = phase !== 'match';
+}
+
+byId('play-anybody').addEventListener('click', () => ask('match_join'));
+byId('play-friend').addEventListener('click', () => ask('match_create', { private: true }));
+byId('play-bot').addEventListener('click', () => ask('match_bot', { level: Number(document.querySelector('input[name="level"]:checked').value) }));
+byId('rematch').addEventListener('click', () => ask('match_rematch'));
+byId('leave').addEventListener('click', async () => {
+  if (await ask('match_leave')) showHall();
+});
+byId('quit-button').addEventListener('click', () => {
+  leaveMatch();
+  server.close();
+});
+byId('share-copy').addEventListener('click', async () => {
+  byId('share-link').select();
+  try {
+    await navigator.clipboard.writeText(byId('share-link').value);
+    byId('share-copy').textContent = 'Copied';
+    setTimeout(() => { byId('share-copy').textContent = 'Copy'; }, LIST_MS);
+  } catch {
+    // It stands there selected: the keyboard copies it.
+  }
+});
+byId('help-button').addEventListener('click', () => byId('help').showModal());
+byId('help-close').addEventListener('click', () => byId('help').close());
+byId('door-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  enter(byId('door-name').value.trim());
+});
+document.addEventListener('keydown', (event) => {
+  const isWriting = event.target instanceof HTMLInputElement && event.target.type !== 'radio';
+  if (isWriting || event.altKey || event.ctrlKey || event.metaKey) return;
+  if (event.key === '?') byId('help').showModal();
+  if (/^[1-7]$/.test(event.key) && document.body.dataset.phase === 'match') drop(Number(event.key) - 1);
+});
+
+function trouble(words) {
+  byId('trouble').textContent = words;
+}
+
+function node(tag, className, text = '') {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.textContent = text;
+  return made;
+}
+
+/** Writes only what changes. */
+function setText(target, words) {
+  if (target.textContent !== words) target.textContent = words;
+}
+
+/** The name is kept for the next visit, where the browser allows it. */
+function remember(name) {
+  try {
+    localStorage.setItem(NAME_KEY, name);
+  } catch {
+    // Without storage one writes the name again.
+  }
+}
+
+function remembered() {
+  try {
+    return localStorage.getItem(NAME_KEY) ?? '';
+  } catch {
+    return '';
+  }
+}
+
+byId('door-name').value = remembered();
+showDoor('');

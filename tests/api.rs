@@ -7,6 +7,8 @@
 
 #[path = "api/auth.rs"]
 mod auth;
+#[path = "api/characters.rs"]
+mod characters;
 #[path = "api/client.rs"]
 mod client;
 #[path = "api/deadlines.rs"]

@@ -5,8 +5,11 @@
 //!
 //! Not criterion's: what counts is the distribution over real, synced commits, and the whole way from `submit` to `completed`.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 use evertick::account::{
-    Answer, Change, Errand, Hasher, Json, Password, RecordId, Request, SavedRecord, Saves, Store, Ticket, Work,
+    Answer, Change, Errand, Hasher, Json, Password, RecordId, Request, SavedRecord, Saves, Store, Ticket,
+    Work,
 };
 use evertick::storage::{Argon2id, Cost, Database, Storage};
 use std::path::PathBuf;
@@ -23,7 +26,8 @@ fn main() {
     println!("| --- | --- | --- | --- | --- | --- | --- |");
     for waiting in [1, 4, 16, 64, 256] {
         let folder = tempfile::tempdir_in(&base).expect("a folder to write in");
-        let store = Counted { inner: Database::open(folder.path()).expect("it opens"), groups: Arc::default() };
+        let store =
+            Counted { inner: Database::open(folder.path()).expect("it opens"), groups: Arc::default() };
         commits("disk", waiting, store);
     }
     let store = Counted { inner: Database::in_memory().expect("there is memory"), groups: Arc::default() };
@@ -44,7 +48,10 @@ impl Store for Counted {
     fn commit(
         &mut self,
         group: &[Request],
-    ) -> Result<Vec<Result<evertick::account::Reply, evertick::account::Refused>>, evertick::account::StoreError> {
+    ) -> Result<
+        Vec<Result<evertick::account::Reply, evertick::account::Refused>>,
+        evertick::account::StoreError,
+    > {
         let mut groups = self.groups.lock().expect("nobody panicked");
         *groups = (groups.0 + 1, groups.1.max(group.len()));
         drop(groups);

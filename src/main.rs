@@ -55,7 +55,9 @@ struct Backup {
 
 /// Reads all of it and changes nothing.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit code 0: sound. 1: damaged, and the lines say where. 2: it cannot be read at all.")]
+#[command(
+    after_help = "Exit code 0: sound. 1: damaged, and the lines say where. 2: it cannot be read at all."
+)]
 struct Check {
     /// Folder of the database
     #[arg(value_name = "DIR")]

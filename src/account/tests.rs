@@ -62,7 +62,9 @@ fn a_token_is_43_characters_and_its_digest_is_its_sha_256() {
 
 #[test]
 fn a_ban_s_target_is_read_as_it_is_written() {
-    for (text, network) in [("192.0.2.1", true), ("192.0.2.0/24", true), ("2001:db8::/32", true), ("Ada", false)] {
+    for (text, network) in
+        [("192.0.2.1", true), ("192.0.2.0/24", true), ("2001:db8::/32", true), ("Ada", false)]
+    {
         let target = BanTarget::parse(text).expect(text);
         assert_eq!(matches!(target, BanTarget::Network(_)), network, "{text}");
         assert_eq!(target.to_string(), text);

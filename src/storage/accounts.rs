@@ -45,12 +45,14 @@ fn find(db: &Connection, sql: &str, values: impl Params) -> Outcome {
 }
 
 pub(super) fn open_session(db: &Connection, session: &LoginSession) -> Outcome {
-    let known = db.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?.exists(params![session.account.0])?;
+    let known =
+        db.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?.exists(params![session.account.0])?;
     if !known {
         return Ok(Err(Refused::NoAccount));
     }
     let LoginSession { digest, account, created, expires } = session;
-    let sql = "INSERT OR REPLACE INTO login_session (digest, account, created, expires) VALUES (?1, ?2, ?3, ?4)";
+    let sql =
+        "INSERT OR REPLACE INTO login_session (digest, account, created, expires) VALUES (?1, ?2, ?3, ?4)";
     db.prepare_cached(sql)?.execute(params![digest.0, account.0, millis(*created), millis(*expires)])?;
     let sql = "DELETE FROM login_session WHERE digest IN (
             SELECT digest FROM login_session WHERE account = ?1 AND digest <> ?2
@@ -58,7 +60,8 @@ pub(super) fn open_session(db: &Connection, session: &LoginSession) -> Outcome {
         ) RETURNING digest";
     let mut surplus = db.prepare_cached(sql)?;
     let others = limits::SESSIONS_PER_ACCOUNT - 1;
-    let ended = surplus.query_map(params![account.0, digest.0, others], |row| Ok(TokenDigest(row.get(0)?)))?;
+    let ended =
+        surplus.query_map(params![account.0, digest.0, others], |row| Ok(TokenDigest(row.get(0)?)))?;
     let mut ended: Vec<TokenDigest> = ended.collect::<Result<_, _>>()?;
     ended.sort_unstable();
     Ok(Ok(Reply::Opened { ended }))
@@ -108,9 +111,10 @@ pub(super) fn renew(db: &Connection, renewals: &[(TokenDigest, WallMs)]) -> Resu
 }
 
 pub(super) fn sweep(db: &Connection, now: WallMs) -> Outcome {
-    let delete = |sql: &str| db.prepare_cached(sql)?.execute(params![millis(now)]);
-    let sessions = count(delete("DELETE FROM login_session WHERE expires <= ?1")?);
-    let bans = count(delete("DELETE FROM ban WHERE expires <= ?1")?);
+    let delete = |sql: &str, until| db.prepare_cached(sql)?.execute(params![millis(until)]);
+    let certainly = WallMs(now.0.saturating_sub(limits::SWEEP_LAG.as_millis() as u64));
+    let sessions = count(delete("DELETE FROM login_session WHERE expires <= ?1", certainly)?);
+    let bans = count(delete("DELETE FROM ban WHERE expires <= ?1", now)?);
     Ok(Ok(Reply::Swept { sessions, bans }))
 }
 

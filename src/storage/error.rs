@@ -57,16 +57,18 @@ pub(super) fn store_error(error: &Error) -> StoreError {
     let Some(code) = error.sqlite_error_code() else {
         return match error {
             // A column holds what its type or its reader cannot be: the file is not as we wrote it.
-            Error::FromSqlConversionFailure(..) | Error::IntegralValueOutOfRange(..) | Error::InvalidColumnType(..) => {
-                StoreError::Corrupt(error.to_string())
-            }
+            Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..) => StoreError::Corrupt(error.to_string()),
             _ => StoreError::Io(error.to_string()),
         };
     };
     match code {
         ErrorCode::DiskFull => StoreError::DiskFull,
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => StoreError::ReadOnly,
-        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => StoreError::Locked,
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked | ErrorCode::FileLockingProtocolFailed => {
+            StoreError::Locked
+        }
         ErrorCode::DatabaseCorrupt => StoreError::Corrupt(error.to_string()),
         ErrorCode::NotADatabase => StoreError::Corrupt("it is not a SQLite database".to_owned()),
         _ => StoreError::Io(error.to_string()),

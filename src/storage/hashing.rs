@@ -56,6 +56,10 @@ impl Argon2id {
 
     fn verify(&self, password: &Password, against: &PasswordHash) -> Result<bool, HashError> {
         let stored = phc::PasswordHash::new(against.expose()).map_err(|_| HashError::Unreadable)?;
+        // Without these two there is nothing to compare, which the verifier would call a wrong password.
+        if stored.salt.is_none() || stored.hash.is_none() {
+            return Err(HashError::Unreadable);
+        }
         match self.argon2.verify_password(password.expose(), &stored) {
             Ok(()) => Ok(true),
             Err(Error::PasswordInvalid) => Ok(false),
@@ -69,7 +73,9 @@ impl Hasher for Argon2id {
     fn work(&mut self, work: &Work) -> Result<Hashed, HashError> {
         match work {
             Work::Hash { password, salt } => hash(&self.argon2, password.expose(), *salt).map(Hashed::Hash),
-            Work::Verify { password, against: Some(hash) } => self.verify(password, hash).map(Hashed::Verified),
+            Work::Verify { password, against: Some(hash) } => {
+                self.verify(password, hash).map(Hashed::Verified)
+            }
             Work::Verify { password, against: None } => {
                 self.verify(password, &self.decoy).map(|_| Hashed::Verified(false))
             }

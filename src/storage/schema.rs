@@ -66,7 +66,8 @@ pub(super) fn inspect(connection: &Connection, file: &Path) -> Result<i64, OpenE
         let tables = connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
         Ok((number("application_id")?, number("user_version")?, tables))
     };
-    let (application, version, tables) = asked().map_err(|error| OpenError::Store(file.to_owned(), store_error(&error)))?;
+    let (application, version, tables) =
+        asked().map_err(|error| OpenError::Store(file.to_owned(), store_error(&error)))?;
     let fresh = (application, version, tables) == (0, 0, 0);
     if !fresh && application != i64::from(APPLICATION) {
         return Err(OpenError::Foreign(file.to_owned()));
@@ -100,7 +101,8 @@ mod tests {
     fn the_schema_is_the_one_that_was_released() {
         let mut connection = Connection::open_in_memory().expect("memory");
         migrate(&mut connection).expect("an empty file");
-        let mut schema = connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").expect("SQL");
+        let mut schema =
+            connection.prepare("SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL").expect("SQL");
         let made: Vec<String> =
             schema.query_map([], |row| row.get(0)).expect("rows").collect::<Result<_, _>>().expect("text");
         insta::assert_snapshot!(format!("version {VERSION}\n\n{}", made.join(";\n")));

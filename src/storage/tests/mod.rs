@@ -7,8 +7,8 @@ mod threads;
 
 use super::Database;
 use crate::account::{
-    Change, Json, LoginSession, NewEvent, PasswordHash, RecordId, Refused, Reply, Request, SavedRecord, Saves, Store,
-    TokenDigest, Username,
+    Change, Json, LoginSession, NewEvent, PasswordHash, RecordId, Refused, Reply, Request, SavedRecord,
+    Saves, Store, TokenDigest, Username,
 };
 use crate::ids::AccountId;
 use crate::time::WallMs;

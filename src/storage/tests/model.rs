@@ -7,6 +7,8 @@ use crate::limits;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+const LAG: u64 = limits::SWEEP_LAG.as_millis() as u64;
+
 /// What the database should be, in the plainest way.
 #[derive(Default)]
 struct Model {
@@ -37,8 +39,11 @@ impl Model {
             return Err(Refused::NoAccount);
         }
         self.sessions.insert(session.digest, session.clone());
-        let mut others: Vec<_> =
-            self.sessions.values().filter(|s| s.account == session.account && s.digest != session.digest).collect();
+        let mut others: Vec<_> = self
+            .sessions
+            .values()
+            .filter(|s| s.account == session.account && s.digest != session.digest)
+            .collect();
         others.sort_by_key(|s| std::cmp::Reverse((s.expires, s.digest)));
         let kept = limits::SESSIONS_PER_ACCOUNT as usize - 1;
         let mut ended: Vec<_> = others.into_iter().skip(kept).map(|s| s.digest).collect();
@@ -107,7 +112,7 @@ impl Model {
                 Reply::Sessions(live.map(|s| (s.clone(), name(s))).collect())
             }
             Request::Sweep { now } => {
-                let sessions = self.end(|s| s.expires <= *now);
+                let sessions = self.end(|s| s.expires.0 + LAG <= now.0);
                 let before = self.bans.len();
                 self.bans.retain(|ban| ban.expires.is_none_or(|expires| expires > *now));
                 Reply::Swept { sessions, bans: (before - self.bans.len()) as u32 }
@@ -130,12 +135,13 @@ impl Model {
                     (id.game, &id.collection) == (*game, collection) && id.key.starts_with(prefix.as_str())
                 };
                 let found = self.records.iter().filter(|(id, _)| wanted(id));
-                let record = |(id, (name, version, value)): (&RecordId, &(Option<String>, u32, Json))| Record {
-                    key: id.key.clone(),
-                    name: name.clone(),
-                    version: *version,
-                    value: value.clone(),
-                };
+                let record =
+                    |(id, (name, version, value)): (&RecordId, &(Option<String>, u32, Json))| Record {
+                        key: id.key.clone(),
+                        name: name.clone(),
+                        version: *version,
+                        value: value.clone(),
+                    };
                 Reply::Records(found.map(record).collect())
             }
             Request::Write { changes, events } => return self.write(changes, events),
@@ -220,10 +226,12 @@ fn bans() -> impl Strategy<Value = Request> {
 }
 
 fn requests() -> impl Strategy<Value = Request> {
-    let sessions = (digests(), accounts(), moments(), moments()).prop_map(|(digest, account, created, expires)| {
-        Request::OpenSession(LoginSession { digest, account, created, expires })
-    });
-    let records = ids().prop_map(|id| Request::Records { game: id.game, collection: id.collection, prefix: id.key });
+    let sessions =
+        (digests(), accounts(), moments(), moments()).prop_map(|(digest, account, created, expires)| {
+            Request::OpenSession(LoginSession { digest, account, created, expires })
+        });
+    let records =
+        ids().prop_map(|id| Request::Records { game: id.game, collection: id.collection, prefix: id.key });
     let writes = (prop::collection::vec(changes(), 0..5), prop::collection::vec(new_events(), 0..3))
         .prop_map(|(changes, events)| Request::Write { changes, events });
     let events = (prop::sample::select(vec![GAME, "go"]), prop::option::of(0..12u64), 0..5u32)
@@ -240,7 +248,9 @@ fn requests() -> impl Strategy<Value = Request> {
         1 => prop::collection::vec(digests(), 0..4).prop_map(Request::EndSessions),
         1 => accounts().prop_map(Request::EndSessionsOf),
         1 => moments().prop_map(|now| Request::Sessions { now }),
-        1 => moments().prop_map(|now| Request::Sweep { now }),
+        1 => (moments(), any::<bool>()).prop_map(|(now, late)| {
+            Request::Sweep { now: WallMs(now.0 + if late { LAG } else { 0 }) }
+        }),
         2 => bans(),
         1 => (0..8u32).prop_map(Request::LiftBan),
         1 => Just(Request::Bans),

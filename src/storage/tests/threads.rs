@@ -1,9 +1,7 @@
 //! The threads and their queues. Nothing here waits for a time, only for what is to happen.
 
 use super::*;
-use crate::account::{
-    Answer, Errand, HashError, Hashed, Hasher, Password, StoreError, Ticket, Work,
-};
+use crate::account::{Answer, Errand, HashError, Hashed, Hasher, Password, StoreError, Ticket, Work};
 use crate::limits;
 use crate::storage::{Argon2id, BadCost, Cost, Storage};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -247,7 +245,13 @@ fn a_hash_of_the_reference_implementation_is_read_whatever_it_cost() {
 
 #[test]
 fn what_is_no_hash_is_unreadable() {
-    for stored in ["", "x", "$argon2id$", "$scrypt$ln=1,r=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR", "$argon2id$v=19$m=256,t=2,p=1"] {
+    for stored in [
+        "",
+        "x",
+        "$argon2id$",
+        "$scrypt$ln=1,r=1,p=1$c29tZXNhbHQ$nf65EOgLrQMR",
+        "$argon2id$v=19$m=256,t=2,p=1",
+    ] {
         let verified = verify(&mut cheap(), "correct horse", Some(stored));
         assert_eq!(verified, Err(HashError::Unreadable), "{stored:?}");
     }

@@ -5,10 +5,19 @@
 //! sockets. A test waits for what it expects, never for a time; what does not come within [`PATIENCE`] fails it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "storage")]
+#[path = "api/accounts.rs"]
+mod accounts;
 #[path = "api/arrivals.rs"]
 mod arrivals;
 #[path = "api/auth.rs"]
 mod auth;
+#[cfg(feature = "storage")]
+#[path = "api/bans.rs"]
+mod bans;
+#[cfg(all(feature = "storage", feature = "eternity"))]
+#[path = "api/characters.rs"]
+mod characters;
 #[path = "api/client.rs"]
 mod client;
 #[cfg(feature = "connect4")]
@@ -18,10 +27,16 @@ mod connect4;
 mod deadlines;
 #[path = "api/driven.rs"]
 mod driven;
+#[cfg(feature = "storage")]
+#[path = "api/errands.rs"]
+mod errands;
 #[path = "api/hostile.rs"]
 mod hostile;
 #[path = "api/http.rs"]
 mod http;
+#[cfg(feature = "storage")]
+#[path = "api/logins.rs"]
+mod logins;
 #[path = "api/memory.rs"]
 mod memory;
 #[path = "api/order.rs"]

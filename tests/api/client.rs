@@ -150,6 +150,25 @@ pub(crate) fn ask(addr: SocketAddr, method: &str, target: &str, fields: &str) ->
     answer
 }
 
+/// One request with a body of JSON, on a connection of its own.
+pub(crate) fn call(addr: SocketAddr, method: &str, target: &str, token: &str, body: &Value) -> Answer {
+    let mut plain = Plain::open(addr);
+    plain.send(request(method, target, token, body, "Connection: close\r\n"));
+    let answer = plain.answer();
+    assert!(plain.ends(), "nothing may follow the last answer");
+    answer
+}
+
+/// The bytes of a request with a token, where there is one, and a body of JSON, where that is not null.
+pub(crate) fn request(method: &str, target: &str, token: &str, body: &Value, fields: &str) -> String {
+    let token = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: yard\r\n{token}{fields}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 pub(crate) fn get(addr: SocketAddr, target: &str) -> Answer {
     ask(addr, "GET", target, "")
 }
@@ -376,24 +395,16 @@ where
         };
         assert_eq!(encoding, self.encoding, "the server sends frames of the subprotocol's kind");
         let bytes = message.clone().into_data();
-        let batch = packet::read_batch(encoding, &bytes).unwrap();
-        let seq = batch.head.seq;
+        let (seq, packets) = match encoding {
+            Encoding::Json => read_json(&bytes),
+            Encoding::Postcard => read_postcard::<Out>(&bytes),
+        };
         let before = self.seq;
-        for packet in batch.packets::<Out>() {
-            let packet = packet.unwrap();
-            let shown = match &packet.packet {
-                ServerPacket::Control(control) => serde_json::to_value(control).unwrap(),
-                ServerPacket::Game(heard) => serde_json::to_value(heard).unwrap(),
-            };
-            let (name, data) = match shown {
-                Value::String(name) => (name, Value::Null),
-                Value::Object(one) => one.into_iter().next().unwrap(),
-                other => panic!("no packet: {other}"),
-            };
-            if name == "auth_response" {
+        for packet in packets {
+            if packet["type"] == "auth_response" {
                 self.seq = Some(0);
             }
-            self.packets.push_back(json!({"type": name, "re": packet.re, "data": data}));
+            self.packets.push_back(packet);
         }
         match before {
             // Batches up to the one with auth_response belong to the connection.
@@ -404,6 +415,32 @@ where
             }
         }
     }
+}
+
+/// A batch's number and its packets, whatever game's they are.
+fn read_json(bytes: &[u8]) -> (u64, Vec<Value>) {
+    let batch: Value = serde_json::from_slice(bytes).unwrap();
+    let told = |packet: &Value| json!({"type": packet["type"], "re": packet["re"], "data": packet["data"]});
+    let packets = batch["packets"].as_array().unwrap().iter().map(told).collect();
+    (batch["seq"].as_u64().unwrap(), packets)
+}
+
+/// The same in postcard, where the packets' types must be known.
+fn read_postcard<Out: Serialize + DeserializeOwned>(bytes: &[u8]) -> (u64, Vec<Value>) {
+    let batch = packet::read_batch(Encoding::Postcard, bytes).unwrap();
+    let told = |packet: packet::Packet<Out>| {
+        let shown = match &packet.packet {
+            ServerPacket::Control(control) => serde_json::to_value(control).unwrap(),
+            ServerPacket::Game(heard) => serde_json::to_value(heard).unwrap(),
+        };
+        let (name, data) = match shown {
+            Value::String(name) => (name, Value::Null),
+            Value::Object(one) => one.into_iter().next().unwrap(),
+            other => panic!("no packet: {other}"),
+        };
+        json!({"type": name, "re": packet.re, "data": data})
+    };
+    (batch.head.seq, batch.packets::<Out>().map(|packet| told(packet.unwrap())).collect())
 }
 
 /// The bytes of a packet in postcard, by way of the enums, for tests speak JSON.

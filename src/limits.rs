@@ -43,6 +43,8 @@ pub const HTTP_BODY: usize = 64 << 10;
 pub const HTTP_HEAD_TIME: Duration = Duration::from_secs(10);
 /// Bytes of chunk extensions in one chunked body, all chunks together.
 pub const HTTP_CHUNK_EXTENSIONS: usize = 1 << 10;
+/// Bytes of the body of a request that a game answers; it waits for the tick.
+pub const CALL_BODY: usize = 4 << 10;
 /// How long a request body may take to arrive, counted from the end of its head.
 pub const HTTP_BODY_TIME: Duration = Duration::from_secs(30);
 /// How long the answer to a request may take to be found out; then it is 503.

@@ -2,8 +2,8 @@
 //! saves without SQL and a person can read the file with `sqlite3`.
 
 use crate::time::WallMs;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// Which record: a game's own key within one of its collections.
@@ -25,8 +25,10 @@ impl RecordId {
     }
 }
 
-/// A value as JSON text: always valid, since it is made by [`Json::of`] or comes from disk, where it went as such.
-#[derive(Clone, PartialEq, Eq)]
+/// A value as JSON text: always valid, since it is made by [`Json::of`] or comes from disk or a log of inputs, where it
+/// went as such.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
 pub struct Json(String);
 
 impl Json {
@@ -135,7 +137,7 @@ pub struct NewEvent {
 }
 
 /// Something that happened, as the log has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogEntry {
     /// Its number, from 1: later ones have higher ones, over all games, and none is used again.
     pub id: u64,

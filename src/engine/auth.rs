@@ -12,7 +12,7 @@ use super::Engine;
 use super::accounts::{Asker, Login};
 use super::core::HeldBack;
 use super::events::Event;
-use super::game::{Departure, Refusal, Roster};
+use super::game::{Departure, Refusal, Roster, is_in_names};
 use super::host::Sender;
 use crate::account::{TokenDigest, Username};
 use crate::address::AddressKey;
@@ -376,9 +376,8 @@ const FULL_MS: u32 = 10_000;
 /// hyphens (the alphabet of characters' names, WORLD.md "Characters").
 fn guest_name(wanted: &str) -> Result<String, Refusal> {
     let name = wanted.trim_matches(' ');
-    let allowed = |c: char| is_visible(c) && c.is_alphanumeric() || matches!(c, ' ' | '\'' | '-');
     let length = name.chars().count();
-    if !(1..=limits::GUEST_NAME).contains(&length) || !name.chars().all(allowed) {
+    if !(1..=limits::GUEST_NAME).contains(&length) || !name.chars().all(is_in_names) {
         let message = format!(
             "a guest's name has 1 to {} letters, digits, spaces, apostrophes or hyphens",
             limits::GUEST_NAME
@@ -386,11 +385,6 @@ fn guest_name(wanted: &str) -> Result<String, Refusal> {
         return Err(Refusal::new(Code::Invalid, message));
     }
     Ok(name.to_owned())
-}
-
-/// Letters by their category that are drawn as nothing: the Hangul fillers (Unicode, Default_Ignorable_Code_Point).
-fn is_visible(c: char) -> bool {
-    !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}')
 }
 
 #[cfg(test)]

@@ -3,27 +3,32 @@
 //! No call blocks, fails or re-enters the game. What is sent is encoded once for each encoding that somebody in the
 //! audience uses, and waits in the recipients' outboxes until the tick is over.
 
+use super::asker::{Asked, Asker};
 use super::core::Core;
 use super::game::{Game, Refusal, To};
-use crate::ids::{GameId, PlayerId, RegionId};
-use crate::packet::{Code, Kind, ServerControl};
+use super::keeping::{Commit, CommitId, ReadingId};
+use crate::account::RecordId;
+use crate::ids::{ConnId, GameId, PlayerId, RegionId};
+use crate::packet::Code;
 use crate::random::Random;
 use crate::time::{Tick, TickRate, WallMs};
+use serde::Serialize;
+use std::fmt::Display;
 use std::marker::PhantomData;
 
 /// The world as a game sees it during one tick.
 pub struct Context<'a, G: Game> {
     core: &'a mut Core,
     game: GameId,
-    /// Whose packet is being handled, and its `id`.
-    asking: Option<(PlayerId, Option<u32>)>,
+    /// Whose packet or request is being handled, until the game takes the answer upon itself.
+    asking: Asked,
     replied: bool,
     _game: PhantomData<fn(&G)>,
 }
 
 impl<'a, G: Game> Context<'a, G> {
     pub(super) fn new(core: &'a mut Core, game: GameId) -> Context<'a, G> {
-        Context { core, game, asking: None, replied: false, _game: PhantomData }
+        Context { core, game, asking: Asked::Nobody, replied: false, _game: PhantomData }
     }
 
     /// Sends a packet to all of an audience. Nobody there: nothing is even encoded.
@@ -34,11 +39,71 @@ impl<'a, G: Game> Context<'a, G> {
     /// Answers the packet that is being handled, to its sender and with its `id` as `re`. Outside of
     /// [`Game::handle`] of a packet there is nobody to answer, and nothing happens.
     pub fn reply(&mut self, packet: &G::Out) {
-        let Some((player, id)) = self.asking else { return };
+        let Asked::Packet { player, id, .. } = self.asking else { return };
         // A second answer would break "exactly one reply": it goes out as a packet of its own.
         let re = if self.replied { None } else { id };
         self.replied = true;
         self.core.send::<G>(self.game, To::Player(player), re, packet);
+    }
+
+    /// Takes the answer to the packet or request that is being handled upon the game: nothing is said of itself, and what
+    /// [`Game::handle`] returns is told to nobody. The answer is [`Context::reply_to`], [`Context::answer`],
+    /// [`Context::done`] or [`Context::refuse`], in this tick or any later one. Where nothing is being handled, or it has been taken,
+    /// or replied to already, no answer reaches anybody.
+    pub fn asker(&mut self) -> Asker {
+        let mut asked = std::mem::replace(&mut self.asking, Asked::Nobody);
+        if let Asked::Packet { player, visit, .. } = &mut asked {
+            *visit = self.core.realm(self.game).member(*player).map(|member| member.visit);
+        }
+        if self.replied { Asker::nobody() } else { Asker(asked) }
+    }
+
+    /// Answers a packet with a packet.
+    pub fn reply_to(&mut self, asker: Asker, packet: &G::Out) {
+        self.core.answer_packet::<G>(self.game, asker.0, packet);
+    }
+
+    /// Answers a request over HTTP with JSON; `status` is 200 or 201.
+    pub fn answer<T: Serialize + ?Sized>(&mut self, asker: Asker, status: u16, value: &T) {
+        self.core.answer_json(asker.0, status, value);
+    }
+
+    /// Answers that it is done: `ok` to a packet that carried an `id`, 204 to a request.
+    pub fn done(&mut self, asker: Asker) {
+        self.core.answer_done(self.game, asker.0);
+    }
+
+    /// Answers that it is refused: `error` to a packet, the code's status to a request.
+    pub fn refuse(&mut self, asker: Asker, refusal: Refusal) {
+        self.core.answer_refusal(self.game, asker.0, refusal);
+    }
+
+    /// Has the newest value of a record kept, in one of the next rounds ([`SAVE_INTERVAL`](crate::limits::SAVE_INTERVAL)) or at a
+    /// stop. A crash may lose it. Where the server keeps nothing, nothing happens. `version` is that of the value's
+    /// shape, the game's own.
+    pub fn save<T: Serialize + ?Sized>(
+        &mut self,
+        collection: &str,
+        key: impl Display,
+        version: u32,
+        value: &T,
+    ) {
+        self.core.save(RecordId::new(G::NAME, collection, key.to_string()), version, value);
+    }
+
+    /// Has all of a commit kept, or nothing of it. What came of it is [`Input::Committed`](super::Input::Committed) in a later tick, never in
+    /// this one: until then nothing has happened. What it touches is the game's to reserve.
+    ///
+    /// Commits take effect in the order of these calls. Where the server keeps nothing, each is answered
+    /// [`NotKept::Unavailable`](super::NotKept::Unavailable).
+    pub fn commit(&mut self, commit: Commit) -> CommitId {
+        self.core.commit(self.game, G::NAME, commit)
+    }
+
+    /// Reads at most `limit` events of the game's log, newest first, with numbers below `before`. They come as
+    /// [`Input::Log`](super::Input::Log) in a later tick.
+    pub fn read_log(&mut self, before: Option<u64>, limit: u32) -> ReadingId {
+        self.core.read_log(self.game, G::NAME, before, limit)
     }
 
     /// Puts a player into a region, out of the one it was in; from now on it is in the audience of both kinds of
@@ -102,31 +167,34 @@ impl<'a, G: Game> Context<'a, G> {
         self.core.secrets.bytes()
     }
 
-    /// How many players are in this game.
+    /// How many players are in this game, without those in the lobby.
     pub fn online(&self) -> usize {
-        self.core.realm(self.game).len()
+        self.core.realm(self.game).playing()
     }
 
     /// The next packet is from `player` and carries `id`.
-    pub(super) fn begin(&mut self, player: PlayerId, id: Option<u32>) {
-        self.asking = Some((player, id));
+    pub(super) fn begin_packet(&mut self, player: PlayerId, id: Option<u32>) {
+        self.asking = Asked::Packet { player, visit: None, id };
         self.replied = false;
     }
 
-    /// The packet has been handled: sees to it that one with an `id` has got its one reply.
+    /// The next input is a request over HTTP.
+    pub(super) fn begin_call(&mut self, conn: Option<ConnId>) {
+        self.asking = Asked::Call(conn);
+        self.replied = false;
+    }
+
+    /// It has been handled: sees to it that a packet with an `id`, and a request, has got its one answer.
     pub(super) fn finish(&mut self, outcome: Result<(), Refusal>) {
-        let Some((player, id)) = self.asking.take() else { return };
+        let mut asked = std::mem::replace(&mut self.asking, Asked::Nobody);
+        if let Asked::Packet { id, .. } = &mut asked
+            && self.replied
+        {
+            *id = None;
+        }
         match outcome {
-            Err(Refusal { code, message, retry_after_ms }) => {
-                let re = if self.replied { None } else { id };
-                let error = ServerControl::Error { code, message, retry_after_ms };
-                self.core.send_packet(self.game, To::Player(player), Kind::Control, re, &error);
-            }
-            Ok(()) if id.is_some() && !self.replied => {
-                let ok = ServerControl::Ok;
-                self.core.send_packet(self.game, To::Player(player), Kind::Control, id, &ok);
-            }
-            Ok(()) => {}
+            Err(refusal) => self.core.answer_refusal(self.game, asked, refusal),
+            Ok(()) => self.core.answer_done(self.game, asked),
         }
     }
 }

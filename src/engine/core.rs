@@ -8,6 +8,7 @@ use super::auth::Seat;
 use super::errands::Errands;
 use super::events::{Event, Observer};
 use super::game::{Game, To};
+use super::keeping::Asked;
 use super::metrics::Counters;
 use super::realm::Realm;
 use crate::account::{TokenDigest, Username};
@@ -144,6 +145,8 @@ pub(super) struct Core {
     pub(super) secrets: Secrets,
     /// What is under way to storage and back.
     pub(super) errands: Errands,
+    /// What games have asked of it.
+    pub(super) asked: Asked,
     /// Who is to play as whom when the tick is over: the game, from, to, under which name.
     pub(super) changes_of_player: Vec<(GameId, PlayerId, PlayerId, String)>,
     /// Answers of games to requests, given when the tick is over.
@@ -185,6 +188,7 @@ impl Core {
             random: Random::new(random),
             secrets: Secrets::new(secrets),
             errands: Errands::new(),
+            asked: Asked::default(),
             changes_of_player: Vec::new(),
             answers: Vec::new(),
             counters: Counters::default(),

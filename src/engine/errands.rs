@@ -30,6 +30,8 @@ pub(super) enum Pending {
     Account(accounts::Step),
     /// A game's commit, by the game's own count.
     Game { game: GameId, commit: u64, changes: Arc<[Change]> },
+    /// A game reads its log, by its own count.
+    GameLog { game: GameId, reading: u64 },
 }
 
 /// Why an errand did not go out.
@@ -110,6 +112,11 @@ impl Errands {
         let Some(place) = self.tickets.get_mut(ticket) else { return };
         *place = pending;
         self.outgoing.push_back((ticket, errand));
+    }
+
+    /// Whether a log is replayed: whatever a game is answered stands there.
+    pub(super) fn is_replay(&self) -> bool {
+        self.carrier == Carrier::Log
     }
 
     /// Sends a game's commit. What else is saved of its records waits until it is answered.
@@ -196,6 +203,7 @@ impl Engine {
                 self.go_on(ticket, step, answer, now);
             }
             Some(Pending::Game { .. }) => self.committed(ticket, answer),
+            Some(Pending::GameLog { .. }) => self.logged(ticket, answer),
         }
     }
 
@@ -223,10 +231,22 @@ impl Engine {
         let outcome = match answer {
             Answer::Store(Ok(Reply::Written { events })) => Ok(events),
             Answer::Store(Err(failure)) => Err(failure),
-            _ => Err(Failure::Store(StoreError::Io("storage answered what nobody had asked".to_owned()))),
+            _ => Err(unasked()),
         };
         self.core.errands.dirty.release(&changes, outcome.is_ok());
         self.hosts[usize::from(game.0)].committed(commit, outcome);
+    }
+
+    fn logged(&mut self, ticket: Ticket, answer: Answer) {
+        let Some(Pending::GameLog { game, reading }) = self.core.errands.tickets.redeem(ticket) else {
+            return;
+        };
+        let outcome = match answer {
+            Answer::Store(Ok(Reply::Events(entries))) => Ok(entries),
+            Answer::Store(Err(failure)) => Err(failure),
+            _ => Err(unasked()),
+        };
+        self.hosts[usize::from(game.0)].logged(reading, outcome);
     }
 
     /// Whether a draining engine may be dropped: nobody is left, games have heard so, and all that they saved is on disk.
@@ -237,4 +257,8 @@ impl Engine {
             && self.core.errands.under_way() == 0
             && self.core.errands.outgoing.is_empty()
     }
+}
+
+fn unasked() -> Failure {
+    Failure::Store(StoreError::Io("storage answered what nobody had asked".to_owned()))
 }

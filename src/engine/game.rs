@@ -4,7 +4,10 @@
 //! [`Context`]. A game owns no socket, reads no clock and draws chance only from the context, so the
 //! log of its inputs replays its whole run.
 
+use super::calls::{Call, Route};
 use super::context::Context;
+use super::keeping::{CommitId, Kept, NotKept, ReadingId};
+use crate::account::LogEntry;
 use crate::ids::{AccountId, PlayerId, RegionId};
 use crate::packet::{Character, Code, Priority};
 use serde::Serialize;
@@ -25,6 +28,20 @@ pub trait Game: Send + Sized + 'static {
 
     /// The game's name: lower-case letters and digits. Instance ids and metrics carry it.
     const NAME: &'static str;
+
+    /// Where the game answers over HTTP: see [`Input::Called`].
+    const ROUTES: &'static [Route] = &[];
+
+    /// What kinds of records the game keeps: all of them are loaded before anybody comes, see [`Input::Loaded`].
+    const COLLECTIONS: &'static [&'static str] = &[];
+
+    /// Whether this release of the game can read a record. Asked before anything else, and outside the tick.
+    ///
+    /// # Errors
+    /// A sentence that says why not: the server does not start, and nothing is overwritten.
+    fn accepts(_record: &Kept) -> Result<(), String> {
+        Ok(())
+    }
 
     /// The map's grids of regions, asked once at the start. A game without places has none.
     fn grids(&self) -> Vec<Grid> {
@@ -60,8 +77,9 @@ pub trait Game: Send + Sized + 'static {
         false
     }
 
-    /// One thing that happened. An `Err` is told to the packet's sender as `error`. A packet that carried an `id`
-    /// and is answered by nothing else is answered by `ok`.
+    /// One thing that happened. An `Err` is told to the packet's sender as `error`, to who asked over HTTP with its status.
+    /// A packet that carried an `id` and is answered by nothing else is answered by `ok`, a request by 204. Where the answer
+    /// is to come later, the game takes the [`Asker`](Context::asker).
     fn handle(&mut self, ctx: &mut Context<'_, Self>, input: Input<Self::In>) -> Result<(), Refusal>;
 
     /// The tick itself, after all its inputs.
@@ -73,6 +91,12 @@ pub trait Game: Send + Sized + 'static {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Input<P> {
+    /// All that the game has kept, in the order of [`Game::COLLECTIONS`] and of the keys: the first thing heard, before
+    /// anybody comes. A server that keeps nothing never says it.
+    Loaded {
+        /// The records; none at the very first start.
+        records: Vec<Kept>,
+    },
     /// A player is there now: the first thing heard of it.
     Joined {
         /// Who.
@@ -105,12 +129,24 @@ pub enum Input<P> {
         /// Who.
         player: PlayerId,
     },
+    /// Somebody asks over HTTP, at one of [`Game::ROUTES`].
+    Called {
+        /// Who, where and what for.
+        call: Call,
+    },
     /// What the game asked to have committed is on disk, or is not: only now it may act on it and tell anybody.
     Committed {
-        /// Which: the game's own count.
-        commit: u64,
+        /// Which: what [`Context::commit`] gave.
+        commit: CommitId,
         /// The numbers of the events that were logged with it, or why nothing of it was done.
-        outcome: Result<Vec<u64>, Code>,
+        outcome: Result<Vec<u64>, NotKept>,
+    },
+    /// What the game asked to read of its log.
+    Log {
+        /// Which: what [`Context::read_log`] gave.
+        reading: ReadingId,
+        /// The events, newest first.
+        outcome: Result<Vec<LogEntry>, NotKept>,
     },
 }
 
@@ -185,4 +221,11 @@ impl Refusal {
         self.retry_after_ms = Some(ms);
         self
     }
+}
+
+/// Whether names of players and characters may have a character: letters, digits, spaces, apostrophes, hyphens.
+pub fn is_in_names(c: char) -> bool {
+    // Letters by their category that are drawn as nothing: the Hangul fillers (Unicode, Default_Ignorable_Code_Point).
+    let is_visible = !matches!(c, '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}');
+    c.is_alphanumeric() && is_visible || matches!(c, ' ' | '\'' | '-')
 }

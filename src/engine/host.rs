@@ -3,11 +3,13 @@
 //! The engine keeps its games as `Box<dyn Hosted>`: a packet is decoded once, behind one virtual call, and waits as
 //! the game's own type until the tick hands it over.
 
+use super::calls::Call;
 use super::context::Context;
 use super::core::Core;
 use super::game::{Departure, Game, Input, Roster};
+use super::keeping::{BadRecord, CommitId, Kept, NotKept, ReadingId, Unkept};
 use super::record::Record;
-use crate::account::Failure;
+use crate::account::{Failure, LogEntry};
 use crate::ids::{AccountId, ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::packet::{Encoding, Envelope, Unreadable, Variant};
@@ -35,6 +37,14 @@ pub(super) trait Hosted: Send {
     fn caught_up(&mut self, from: Sender);
     /// Puts the outcome of a commit before the game's next tick.
     fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>);
+    /// Puts what was read of the game's log before its next tick.
+    fn logged(&mut self, reading: u64, outcome: Result<Vec<LogEntry>, Failure>);
+    /// Puts a request over HTTP before the game's next tick; false where its inbox is full.
+    fn call(&mut self, conn: ConnId, call: Call) -> bool;
+    /// What kinds of records the game keeps.
+    fn collections(&self) -> &'static [&'static str];
+    /// Puts all that the game has kept before its first tick; none of it where it cannot read one.
+    fn load(&mut self, records: Vec<Kept>) -> Result<(), BadRecord>;
     /// Whether something waits for the game's next tick.
     fn has_inputs(&self) -> bool;
     /// Takes back a recorded input; false where it cannot be read.
@@ -49,6 +59,11 @@ pub(super) struct Sender {
     pub(super) player: PlayerId,
     pub(super) conn: Option<ConnId>,
     pub(super) encoding: Encoding,
+}
+
+impl Sender {
+    /// Whom an input is about that is about nobody.
+    const NOBODY: Sender = Sender { player: PlayerId(0), conn: None, encoding: Encoding::Json };
 }
 
 /// What became of a packet that could be read.
@@ -91,8 +106,10 @@ impl<G: Game> Host<G> {
     }
 
     fn handle(&mut self, ctx: &mut Context<'_, G>, pending: Pending<G::In>) {
-        if let Input::Packet { player, .. } = &pending.input {
-            ctx.begin(*player, pending.id);
+        match &pending.input {
+            Input::Packet { player, .. } => ctx.begin_packet(*player, pending.id),
+            Input::Called { .. } => ctx.begin_call(pending.conn),
+            _ => {}
         }
         let outcome = self.game.handle(ctx, pending.input);
         ctx.finish(outcome);
@@ -139,9 +156,38 @@ impl<G: Game> Hosted for Host<G> {
     }
 
     fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>) {
-        let outcome = outcome.map_err(|failure| failure.code());
-        let nobody = Sender { player: PlayerId(0), conn: None, encoding: Encoding::Json };
-        self.push(nobody, None, Input::Committed { commit, outcome });
+        let outcome = outcome.map_err(|failure| NotKept::from(&failure));
+        self.push(Sender::NOBODY, None, Input::Committed { commit: CommitId(commit), outcome });
+    }
+
+    fn logged(&mut self, reading: u64, outcome: Result<Vec<LogEntry>, Failure>) {
+        let outcome = outcome.map_err(|failure| NotKept::from(&failure));
+        self.push(Sender::NOBODY, None, Input::Log { reading: ReadingId(reading), outcome });
+    }
+
+    fn call(&mut self, conn: ConnId, call: Call) -> bool {
+        let has_room = self.inbox.len() < limits::INBOX_GAME;
+        if has_room {
+            self.push(Sender { conn: Some(conn), ..Sender::NOBODY }, None, Input::Called { call });
+        }
+        has_room
+    }
+
+    fn collections(&self) -> &'static [&'static str] {
+        G::COLLECTIONS
+    }
+
+    fn load(&mut self, records: Vec<Kept>) -> Result<(), BadRecord> {
+        for record in &records {
+            G::accepts(record).map_err(|why| BadRecord {
+                game: G::NAME,
+                collection: record.collection.clone(),
+                key: record.key.clone(),
+                why,
+            })?;
+        }
+        self.push(Sender::NOBODY, None, Input::Loaded { records });
+        Ok(())
     }
 
     fn has_inputs(&self) -> bool {
@@ -171,5 +217,12 @@ impl<G: Game> Hosted for Host<G> {
         // The inbox keeps its memory: a steady tick allocates nothing.
         self.inbox = inbox;
         self.game.tick(&mut Context::new(core, self.id));
+        for unkept in core.take_unkept(self.id) {
+            let input = match unkept {
+                Unkept::Commit(commit, why) => Input::Committed { commit, outcome: Err(why) },
+                Unkept::Reading(reading, why) => Input::Log { reading, outcome: Err(why) },
+            };
+            self.push(Sender::NOBODY, None, input);
+        }
     }
 }

@@ -17,8 +17,10 @@
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
 mod accounts;
+mod asker;
 mod audit;
 mod auth;
+mod calls;
 mod connections;
 mod context;
 mod core;
@@ -27,6 +29,7 @@ mod errands;
 mod events;
 pub mod game;
 mod host;
+mod keeping;
 mod messages;
 mod metrics;
 mod realm;
@@ -50,10 +53,13 @@ use crate::time::{Tick, Time, WallMs};
 use std::collections::HashMap;
 
 pub use self::core::Tap;
+pub use asker::Asker;
 pub use auth::PROTOCOL_VERSION;
+pub use calls::{Access, Call, Route};
 pub use context::Context;
 pub use events::{Event, Observer};
-pub use game::{Departure, Game, Grid, Input, Refusal, Roster, To};
+pub use game::{Departure, Game, Grid, Input, Refusal, Roster, To, is_in_names};
+pub use keeping::{BadRecord, Commit, CommitId, Kept, NotKept, ReadingId};
 pub use metrics::TickReport;
 pub use record::Record;
 pub use settings::{AdminToken, BadGame, Settings};
@@ -65,6 +71,8 @@ pub struct Engine {
     hosts: Vec<Box<dyn host::Hosted>>,
     /// Where each game is entered.
     paths: Vec<(String, GameId)>,
+    /// Where each game answers over HTTP.
+    routes: Vec<(GameId, Route)>,
     pages: Vec<Page>,
     next_guest: u32,
     next_in_lobby: u32,
@@ -101,6 +109,7 @@ impl Engine {
             core: Core::new(settings, random, secrets),
             hosts: Vec::new(),
             paths: Vec::new(),
+            routes: Vec::new(),
             pages: Vec::new(),
             next_guest: PlayerId::FIRST_GUEST,
             next_in_lobby: PlayerId::FIRST_IN_LOBBY,
@@ -123,12 +132,16 @@ impl Engine {
         if !path.starts_with('/') || self.answers(path) {
             return Err(BadGame::Path(path.to_owned()));
         }
+        if let Some(route) = G::ROUTES.iter().find(|route| !self.can_route(route)) {
+            return Err(BadGame::Path(route.path.to_owned()));
+        }
         let id = GameId(self.hosts.len() as u16);
         self.core.realms.push(realm::Realm::new(&game.grids()).map_err(BadGame::Grids)?);
         self.core.names.push(G::NAME);
         self.core.counters.add_game(crate::packet::variants::<G::In>());
         self.hosts.push(Box::new(host::Host::new(id, game)));
         self.paths.push((path.to_owned(), id));
+        self.routes.extend(G::ROUTES.iter().map(|route| (id, *route)));
         Ok(id)
     }
 

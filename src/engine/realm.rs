@@ -19,6 +19,10 @@ pub(crate) struct Realm {
     names: HashMap<String, NameUse>,
     /// Sessions that were given an instance id so far.
     instances: u64,
+    /// How many have joined so far.
+    visits: u64,
+    /// How many members are in the lobby.
+    in_lobby: usize,
 }
 
 /// Somebody in a game.
@@ -28,6 +32,8 @@ pub(crate) struct Member {
     /// `None` in a replay, where nobody listens.
     pub(crate) conn: Option<ConnId>,
     pub(crate) encoding: Encoding,
+    /// Which joining this is: a player that comes again has another.
+    pub(crate) visit: u64,
     place: Option<Place>,
 }
 
@@ -54,9 +60,9 @@ impl Realm {
         self.instances
     }
 
-    /// How many members there are.
-    pub(crate) fn len(&self) -> usize {
-        self.members.len()
+    /// How many members there are, without those in the lobby.
+    pub(crate) fn playing(&self) -> usize {
+        self.members.len() - self.in_lobby
     }
 
     /// Reserves `wanted`, or the first of `wanted#2`, `wanted#3`... that nobody present has; `#` stands in no name that
@@ -95,7 +101,9 @@ impl Realm {
 
     /// Adds a member that stands nowhere yet.
     pub(crate) fn join(&mut self, player: PlayerId, conn: Option<ConnId>, encoding: Encoding) {
-        let key = self.members.insert(Member { player, conn, encoding, place: None });
+        self.visits += 1;
+        self.in_lobby += usize::from(player.is_in_lobby());
+        let key = self.members.insert(Member { player, conn, encoding, visit: self.visits, place: None });
         let before = self.by_player.insert(player, key as u32);
         debug_assert!(before.is_none(), "a player joins once");
     }
@@ -104,6 +112,7 @@ impl Realm {
     pub(crate) fn leave(&mut self, player: PlayerId) {
         self.leave_region(player);
         if let Some(key) = self.by_player.remove(&player) {
+            self.in_lobby -= usize::from(player.is_in_lobby());
             self.members.remove(key as usize);
         }
     }
@@ -190,7 +199,9 @@ impl Realm {
                     self.in_region(near).for_each(&mut f);
                 }
             }
-            To::Everyone => self.members.iter().for_each(|(_, member)| f(member)),
+            To::Everyone => {
+                self.members.iter().map(|(_, m)| m).filter(|m| !m.player.is_in_lobby()).for_each(f);
+            }
         }
     }
 }
@@ -228,6 +239,18 @@ mod tests {
     }
 
     #[test]
+    fn the_lobby_is_not_everyone() {
+        let mut r = realm();
+        let waiting = PlayerId(PlayerId::FIRST_IN_LOBBY);
+        r.join(waiting, None, Encoding::Json);
+        assert_eq!(audience(&r, To::Everyone), [1, 2, 3]);
+        assert_eq!(audience(&r, To::Player(waiting)), [waiting.0]);
+        assert_eq!(r.playing(), 3);
+        r.leave(waiting);
+        assert_eq!(r.playing(), 3);
+    }
+
+    #[test]
     fn membership_follows_moves_and_departures() {
         let mut r = realm();
         for player in WHO {
@@ -241,7 +264,7 @@ mod tests {
         assert!(!r.enter(WHO[0], RegionId(99)), "no such region");
         assert_eq!(r.region_of(WHO[0]), Some(RegionId(3)), "and nothing changed");
         assert!(!r.enter(WHO[1], RegionId(0)), "gone");
-        assert_eq!(r.len(), 2);
+        assert_eq!(r.playing(), 2);
     }
 
     #[test]

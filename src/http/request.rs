@@ -3,10 +3,11 @@
 use super::error::Error;
 use super::target;
 use crate::limits;
+use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// The methods that some route of this server may have. CONNECT and TRACE never are: 501.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "their names are what RFC 9110 section 9 and RFC 5789 call them")]
 pub enum Method {
     Get,

@@ -10,12 +10,13 @@ pub(super) use without_storage::Keeping;
 
 #[cfg(feature = "storage")]
 mod with_storage {
-    use crate::account::{self, Reply};
+    use crate::account::{self, Reply, Request};
     use crate::engine::Engine;
     use crate::net::Waker;
     use crate::server::{Settings, StartError};
     use crate::storage::{Argon2id, Database, OpenError, Storage};
     use crate::time::{Time, WallMs};
+    use std::collections::BTreeMap;
 
     /// What was opened, and later its threads.
     #[derive(Default)]
@@ -47,6 +48,7 @@ mod with_storage {
             if !engine.load_accounts(replies.map_err(StartError::storage)?, now, wall) {
                 return Err(StartError::TooManyBans);
             }
+            load_games(&mut database, engine)?;
             engine.use_storage();
             Ok(Keeping { opened: Some((database, hasher)), storage: None })
         }
@@ -95,6 +97,23 @@ mod with_storage {
                 engine.complete(ticket, answer, now);
             }
         }
+    }
+
+    /// Hands every game what it has kept.
+    fn load_games(database: &mut Database, engine: &mut Engine) -> Result<(), StartError> {
+        let mut kept = BTreeMap::new();
+        for (game, name, collection) in engine.collections() {
+            let request = Request::Records { game: name, collection: collection.to_owned(), prefix: String::new() };
+            let reply = account::commit(database, &[request]).remove(0).map_err(StartError::storage)?;
+            if let Reply::Records(records) = reply {
+                kept.entry(game).or_insert_with(Vec::new).push((collection, records));
+            }
+        }
+        for game in engine.games() {
+            let records = kept.remove(&game).unwrap_or_default();
+            engine.load_game(game, records).map_err(StartError::storage)?;
+        }
+        Ok(())
     }
 
     /// Whether there were any.

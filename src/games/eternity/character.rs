@@ -2,6 +2,7 @@
 
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The side a character stands on.
@@ -19,6 +20,15 @@ pub enum Faction {
 impl Faction {
     /// All of them, by number.
     pub const ALL: [Faction; 3] = [Faction::Solari, Faction::Umbral, Faction::Verdant];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Faction::Solari => "solari",
+            Faction::Umbral => "umbral",
+            Faction::Verdant => "verdant",
+        }
+    }
 }
 
 /// What a character is good at.
@@ -36,6 +46,15 @@ pub enum Class {
 impl Class {
     /// All of them, by number.
     pub const ALL: [Class; 3] = [Class::Warden, Class::Mage, Class::Rogue];
+
+    /// As it is written.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Class::Warden => "warden",
+            Class::Mage => "mage",
+            Class::Rogue => "rogue",
+        }
+    }
 }
 
 /// What everybody in sight knows of a player besides where it is.
@@ -63,6 +82,43 @@ impl Character {
     }
 }
 
+/// How a character fares, and what it has: what it alone is told.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Life {
+    /// What it has learnt, in points.
+    pub experience: u32,
+    /// How much harm it can still take.
+    pub hp: u32,
+    /// How much of that when it is well.
+    pub max_hp: u32,
+    /// What its skills are paid with.
+    pub mana: u32,
+    /// How much of that when it is rested.
+    pub max_mana: u32,
+    /// Coins.
+    pub gold: u64,
+    /// How many it has of each thing, none of them 0.
+    pub inventory: BTreeMap<String, u32>,
+}
+
+impl Life {
+    /// A new one: well, rested, and without a coin.
+    pub fn new(vitals: Vitals) -> Life {
+        let Vitals { hp, mana } = vitals;
+        let (experience, gold, inventory) = (0, 0, BTreeMap::new());
+        Life { experience, hp, max_hp: hp, mana, max_mana: mana, gold, inventory }
+    }
+}
+
+/// What a class brings along.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Vitals {
+    /// Harm that it can take.
+    pub hp: u32,
+    /// Mana that it has.
+    pub mana: u32,
+}
+
 fn pick<T: Copy, const N: usize>(all: [T; N], random: &mut Random) -> T {
     all[random.below(N as u64) as usize]
 }
@@ -83,5 +139,15 @@ mod tests {
         let kinds: BTreeSet<_> = drawn.iter().map(|c| (c.faction, c.class)).collect();
         assert_eq!(kinds.len(), Faction::ALL.len() * Class::ALL.len());
         assert!(drawn.iter().all(|c| &*c.name == "Ada" && c.level == 1));
+    }
+
+    #[test]
+    fn names_are_those_on_the_wire() {
+        for faction in Faction::ALL {
+            assert_eq!(serde_json::to_value(faction).unwrap(), faction.name());
+        }
+        for class in Class::ALL {
+            assert_eq!(serde_json::to_value(class).unwrap(), class.name());
+        }
     }
 }

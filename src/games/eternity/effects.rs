@@ -1,11 +1,13 @@
-//! What the rules may do to the world outside themselves: six calls, so that a test can stand in for the engine.
+//! What the rules may do to the world outside themselves: these calls and no others, so that a test can stand in for the
+//! engine.
 
 use super::packets::Out;
-use crate::engine::To;
+use crate::engine::{Asker, Commit, CommitId, ReadingId, Refusal, To};
 use crate::ids::{PlayerId, RegionId};
 use crate::packet::Code;
 use crate::random::Random;
-use crate::time::{Tick, TickRate};
+use crate::time::{Tick, TickRate, WallMs};
+use serde::Serialize;
 
 /// The part of the engine's [`Context`](crate::engine::Context) that the rules use; each call means what it means
 /// there.
@@ -22,6 +24,26 @@ pub(super) trait Effects {
     fn random(&mut self) -> &mut Random;
     /// When it is.
     fn clock(&self) -> Clock;
+    /// When it is outside.
+    fn wall(&self) -> WallMs;
+    /// Has a player's connection play as another player from the next tick on.
+    fn become_player(&mut self, from: PlayerId, player: PlayerId, name: &str);
+    /// Takes the answer to what is being handled upon the rules.
+    fn asker(&mut self) -> Asker;
+    /// Answers a packet.
+    fn reply_to(&mut self, asker: Asker, packet: &Out);
+    /// Answers a request over HTTP.
+    fn answer<T: Serialize>(&mut self, asker: Asker, status: u16, value: &T);
+    /// Answers that it is done.
+    fn done(&mut self, asker: Asker);
+    /// Answers that it is refused.
+    fn refuse(&mut self, asker: Asker, refusal: Refusal);
+    /// Saves what may lag.
+    fn save<T: Serialize>(&mut self, collection: &str, key: u32, version: u32, value: &T);
+    /// Commits; what came of it is told in a later tick.
+    fn commit(&mut self, commit: Commit) -> CommitId;
+    /// Reads the log; what is in it is told in a later tick.
+    fn read_log(&mut self, before: Option<u64>, limit: u32) -> ReadingId;
 }
 
 /// The tick that is running, and how long ticks are.

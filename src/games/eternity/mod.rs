@@ -3,23 +3,32 @@
 //! This file is the glue between the engine's [`Game`] and the rules, which know the engine only as the few calls of
 //! `effects.rs`. It owns no socket and reads no clock; chance is the engine's. One run is the log of its inputs.
 //!
-//! `play.rs` is the state and what each input does to it, `area.rs` who sees whom; `movement.rs`, `chat.rs` and
-//! `positions.rs` are the rules of walking, talking and telling moves. [`packets`] is what clients see of all that,
-//! and `world.toml`, read by `world_file.rs` into a [`world`], holds the map and the numbers.
+//! `play.rs` is everybody in the world and what each input does, `area.rs` who sees whom; `movement.rs`, `chat.rs` and
+//! `positions.rs` are the rules of walking, talking and telling moves. `characters.rs` has all characters, in the world or
+//! not, `choosing.rs` makes, chooses and deletes them, `state.rs` is the world as a whole, `called.rs` what is answered over
+//! HTTP. What is kept on disk is in `kept.rs`, what goes there by and by in `saving.rs`. [`packets`] is what clients see of
+//! all that, and `world.toml`, read by `world_file.rs` into a [`world`], holds the map and the numbers.
 
 mod area;
+mod called;
 pub mod character;
+mod characters;
 mod chat;
+mod choosing;
 mod effects;
+mod kept;
 mod movement;
+mod naming;
 pub mod packets;
 pub mod place;
 mod play;
 mod players;
 mod positions;
 mod recent;
+mod saving;
 mod sight;
 mod spawn;
+mod state;
 pub mod world;
 mod world_file;
 
@@ -30,12 +39,16 @@ pub use packets::{In, Out};
 pub use spawn::Spawn;
 pub use world::{World, WorldError};
 
-use crate::engine::{Context, Game, Grid, Input, Refusal, To};
-use crate::ids::{PlayerId, RegionId};
+use crate::engine::{
+    Asker, Commit, CommitId, Context, Game, Grid, Input, Kept, ReadingId, Refusal, Roster, Route, To,
+};
+use crate::ids::{AccountId, PlayerId, RegionId};
 use crate::packet::{Code, Priority};
 use crate::random::Random;
+use crate::time::WallMs;
 use effects::{Clock, Effects};
 use play::Play;
+use serde::Serialize;
 
 /// What a host may choose.
 #[derive(Clone, Debug)]
@@ -75,6 +88,20 @@ impl Game for Eternity {
     type Out = Out;
 
     const NAME: &'static str = "eternity";
+    const ROUTES: &'static [Route] = called::ROUTES;
+    const COLLECTIONS: &'static [&'static str] = kept::COLLECTIONS;
+
+    fn accepts(record: &Kept) -> Result<(), String> {
+        kept::accepts(record)
+    }
+
+    fn roster(&self, account: AccountId, _name: &str) -> Roster {
+        self.0.roster(account)
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.0.characters.has_name(name)
+    }
 
     fn grids(&self) -> Vec<Grid> {
         self.0.world.grids()
@@ -124,5 +151,45 @@ impl Effects for Context<'_, Eternity> {
 
     fn clock(&self) -> Clock {
         Clock { tick: self.tick(), rate: self.rate() }
+    }
+
+    fn wall(&self) -> WallMs {
+        Context::wall(self)
+    }
+
+    fn become_player(&mut self, from: PlayerId, player: PlayerId, name: &str) {
+        Context::become_player(self, from, player, name);
+    }
+
+    fn asker(&mut self) -> Asker {
+        Context::asker(self)
+    }
+
+    fn reply_to(&mut self, asker: Asker, packet: &Out) {
+        Context::reply_to(self, asker, packet);
+    }
+
+    fn answer<T: Serialize>(&mut self, asker: Asker, status: u16, value: &T) {
+        Context::answer(self, asker, status, value);
+    }
+
+    fn done(&mut self, asker: Asker) {
+        Context::done(self, asker);
+    }
+
+    fn refuse(&mut self, asker: Asker, refusal: Refusal) {
+        Context::refuse(self, asker, refusal);
+    }
+
+    fn save<T: Serialize>(&mut self, collection: &str, key: u32, version: u32, value: &T) {
+        Context::save(self, collection, key, version, value);
+    }
+
+    fn commit(&mut self, commit: Commit) -> CommitId {
+        Context::commit(self, commit)
+    }
+
+    fn read_log(&mut self, before: Option<u64>, limit: u32) -> ReadingId {
+        Context::read_log(self, before, limit)
     }
 }

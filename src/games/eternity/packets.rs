@@ -8,7 +8,7 @@
 //! Coordinates are units with the origin at the top left of a location, velocities units a second. What the server
 //! says is rounded to 1/100 unit (see [`hundredths`]), what it takes is any f32.
 
-use super::character::{Character, Class, Faction};
+use super::character::{Character, Class, Faction, Life};
 use super::place::{LocationId, Point, hundredths};
 use crate::ids::PlayerId;
 use crate::packet::Priority;
@@ -50,6 +50,29 @@ pub enum In {
     },
     /// 4: asks for [`Out::NearbyPlayers`].
     GetNearbyPlayers,
+    /// 5: makes a character of the sender's account; answered by [`Out::CharacterUpdate`] when it is on disk. A name that
+    /// is none is `invalid`, one that is taken and a character too many are `conflict`; a guest's is `forbidden`.
+    CharacterCreate {
+        /// 3 to 20 letters, digits, spaces, apostrophes and hyphens; unique without regard to case.
+        name: String,
+        /// Its side.
+        faction: Faction,
+        /// Its calling.
+        class: Class,
+    },
+    /// 6: has one of the account's characters enter the world in the sender's place, now and whenever the account comes again;
+    /// answered by [`Out::CharacterUpdate`] when that is on disk, and [`Out::GameState`] follows. `not_found` where the
+    /// account has no such character.
+    CharacterSelect {
+        /// Its id.
+        character_id: u32,
+    },
+    /// 7: deletes one of the account's characters for good; answered by `ok` when it is gone from the disk. `conflict`
+    /// while it is in the world.
+    CharacterDelete {
+        /// Its id.
+        character_id: u32,
+    },
 }
 
 impl In {
@@ -112,6 +135,8 @@ pub enum Out {
         /// The nearest first, at most 200, without the one who asks.
         players: Vec<Player>,
     },
+    /// 8: one of the account's own characters, in full.
+    CharacterUpdate(Box<Sheet>),
 }
 
 impl Out {
@@ -125,7 +150,8 @@ impl Out {
             | Out::PlayerJoinedArea { .. }
             | Out::PlayerLeftArea { .. }
             | Out::PositionCorrection { .. }
-            | Out::NearbyPlayers { .. } => Priority::High,
+            | Out::NearbyPlayers { .. }
+            | Out::CharacterUpdate(_) => Priority::High,
         }
     }
 
@@ -234,6 +260,73 @@ pub struct You {
     pub velocity: Point,
     /// How fast it may walk, units a second.
     pub max_speed: f32,
+}
+
+/// A character as its owner is told it.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Sheet {
+    /// Its id, which is its player's.
+    pub id: PlayerId,
+    /// Its name.
+    pub name: Arc<str>,
+    /// Its side.
+    pub faction: Faction,
+    /// Its calling.
+    pub class: Class,
+    /// 1 to 20.
+    pub level: u32,
+    /// What it has learnt, in points.
+    pub experience: u32,
+    /// How much harm it can still take.
+    pub hp: u32,
+    /// How much of that when it is well.
+    pub max_hp: u32,
+    /// What its skills are paid with.
+    pub mana: u32,
+    /// How much of that when it is rested.
+    pub max_mana: u32,
+    /// Coins.
+    pub gold: u64,
+    /// What it carries.
+    pub inventory: Vec<Stack>,
+    /// Where it is, was last, or will come in.
+    pub location_id: LocationId,
+    /// Whether it is the one that enters the world.
+    pub selected: bool,
+}
+
+impl Sheet {
+    /// The character as it is told.
+    pub fn new(id: PlayerId, character: &Character, life: Life, location_id: LocationId, selected: bool) -> Sheet {
+        let Character { name, faction, class, level } = character.clone();
+        let Life { experience, hp, max_hp, mana, max_mana, gold, inventory } = life;
+        let inventory = inventory.into_iter().map(|(item_id, quantity)| Stack { item_id, quantity }).collect();
+        Sheet {
+            id,
+            name,
+            faction,
+            class,
+            level,
+            experience,
+            hp,
+            max_hp,
+            mana,
+            max_mana,
+            gold,
+            inventory,
+            location_id,
+            selected,
+        }
+    }
+}
+
+/// So many of one thing.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct Stack {
+    /// Which thing.
+    pub item_id: String,
+    /// How many, at least 1.
+    pub quantity: u32,
 }
 
 /// A location as clients draw it.

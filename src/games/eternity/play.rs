@@ -6,19 +6,24 @@
 //! player that it may not see.
 
 use super::area::Areas;
-use super::character::Character;
+use super::called::Census;
+use super::character::{Character, Life};
+use super::characters::{Characters, Wish};
+use super::choosing::Operation;
 use super::effects::Effects;
 use super::movement::{self, Body, Violation};
 use super::packets::{Channel, In, Out, Speaker};
 use super::place::{LocationId, Point};
-use super::players::{Player, Players, Slot};
+use super::players::{Player, Players, Slot, Who};
 use super::positions::Positions;
 use super::spawn::{Spawn, Spawner};
-use super::world::World;
+use super::state::State;
+use super::world::{Spot, World};
 use super::{chat, sight};
-use crate::engine::{Input, Refusal, To};
-use crate::ids::PlayerId;
+use crate::engine::{Asker, CommitId, Input, ReadingId, Refusal, Roster, To};
+use crate::ids::{AccountId, PlayerId};
 use crate::packet::Code;
+use std::collections::BTreeMap;
 
 /// The whole game, without the engine.
 #[derive(Debug)]
@@ -34,6 +39,19 @@ pub(super) struct Play {
     greetings: Vec<Slot>,
     /// What was said locally, in this tick, by those whom nobody sees yet.
     held: Vec<(PlayerId, String)>,
+    /// All characters, in the world or not.
+    pub(super) characters: Characters,
+    /// Accounts that are here and have nobody in the world.
+    pub(super) lobby: BTreeMap<PlayerId, AccountId>,
+    /// The world as a whole.
+    pub(super) state: State,
+    /// Commits under way.
+    pub(super) operations: BTreeMap<CommitId, Operation>,
+    /// Who waits for what of the log.
+    pub(super) readings: BTreeMap<ReadingId, Asker>,
+    pub(super) census: Census,
+    /// The tick at which the founding is tried again; `None`: it has not failed.
+    pub(super) found_again: Option<u64>,
 }
 
 impl Play {
@@ -47,6 +65,13 @@ impl Play {
             travellers: Vec::new(),
             greetings: Vec::new(),
             held: Vec::new(),
+            characters: Characters::default(),
+            lobby: BTreeMap::new(),
+            state: State::new(&world),
+            operations: BTreeMap::new(),
+            readings: BTreeMap::new(),
+            census: None,
+            found_again: None,
             world,
         }
     }
@@ -55,11 +80,17 @@ impl Play {
     pub(super) fn handle(&mut self, fx: &mut impl Effects, input: Input<In>) -> Result<(), Refusal> {
         match input {
             Input::Packet { player, packet } => return self.packet(fx, player, packet),
-            Input::Joined { player, name, .. } => self.join(fx, player, &name),
-            Input::Left { player, departure: _ } => self.leave(player),
+            Input::Called { call } => return self.called(fx, &call),
+            Input::Joined { player, name, guest: _, account: None } => self.join(fx, player, &name),
+            Input::Joined { player, account: Some(account), .. } if player.is_in_lobby() => {
+                self.lobby.insert(player, account);
+            }
+            Input::Joined { player, account: Some(_), .. } => self.come_back(fx, player),
+            Input::Left { player, departure: _ } => self.leave(fx, player),
             Input::CaughtUp { player } => self.tell_positions(fx, player),
-            // Nothing of this world is committed.
-            Input::Committed { .. } => {}
+            Input::Loaded { records } => self.load(fx, &records),
+            Input::Committed { commit, outcome } => self.committed(fx, commit, outcome),
+            Input::Log { reading, outcome } => self.answer_events(fx, reading, outcome),
         }
         Ok(())
     }
@@ -71,31 +102,92 @@ impl Play {
         self.greet(fx);
         self.say_what_was_held(fx);
         self.positions.send(&mut self.players, fx);
+        self.save_some(fx);
+        if self.found_again.is_some_and(|tick| fx.clock().tick.0 >= tick) {
+            self.found_again = None;
+            self.found(fx);
+        }
     }
 
+    /// What an account has here, and who of it enters the world.
+    pub(super) fn roster(&self, account: AccountId) -> Roster {
+        let name = |id| Some((PlayerId(id), self.characters.get(id)?.name.clone()));
+        Roster {
+            characters: self.characters.list(account, &self.world),
+            enters: self.characters.selected(account).and_then(name),
+        }
+    }
+
+    /// A guest comes in.
     fn join(&mut self, fx: &mut impl Effects, id: PlayerId, name: &str) {
-        debug_assert!(self.players.slot(id).is_none(), "{id} is in the world already");
-        self.leave(id);
         let character = Character::for_guest(name, fx.random());
+        let life = Life::new(self.world.vitals(character.class));
         let spot = self.spawner.place(&self.world, fx.random());
+        self.put_in(fx, id, Who { account: None, character, life }, spot);
+    }
+
+    /// A character comes in, where it was last or where newcomers appear.
+    fn come_back(&mut self, fx: &mut impl Effects, id: PlayerId) {
+        let going = self.characters.is_going(id.0);
+        let Some(kept) = self.characters.get(id.0).filter(|_| !going) else {
+            return fx.kick(id, Code::Kicked, "this character is being deleted");
+        };
+        let who = Who {
+            account: Some(kept.account),
+            character: kept.character(),
+            life: kept.life(&self.world),
+        };
+        let spot = kept.spot(&self.world).unwrap_or_else(|| self.spawner.place(&self.world, fx.random()));
+        self.put_in(fx, id, who, spot);
+    }
+
+    fn put_in(&mut self, fx: &mut impl Effects, id: PlayerId, who: Who, spot: Spot) {
+        debug_assert!(self.players.slot(id).is_none(), "{id} is in the world already");
+        self.leave(fx, id);
         let body = Body::at(spot, &self.world.rules, fx.clock());
-        let slot = self.players.insert(Player::new(id, character, body, self.world.region_at(spot)));
+        let slot = self.players.insert(Player::new(id, who, body, self.world.region_at(spot)));
         self.greetings.push(slot);
         if let Some(player) = self.players.get_mut(slot) {
             self.areas.stir(slot, player);
         }
     }
 
-    fn leave(&mut self, id: PlayerId) {
+    fn leave(&mut self, fx: &mut impl Effects, id: PlayerId) {
+        self.lobby.remove(&id);
         if let Some(player) = self.players.remove(id) {
             self.areas.depart(&player, &mut self.players);
+            self.save_leaving(fx, &player);
         }
     }
 
+    /// Whose connection that is.
+    fn account_of(&self, id: PlayerId) -> Result<AccountId, Refusal> {
+        let playing = || self.players.slot(id).and_then(|slot| self.players.get(slot)?.account);
+        let account = self.lobby.get(&id).copied().or_else(playing);
+        account.ok_or_else(|| Refusal::new(Code::Forbidden, "guests have no characters to choose from"))
+    }
+
     fn packet(&mut self, fx: &mut impl Effects, id: PlayerId, packet: In) -> Result<(), Refusal> {
+        match packet {
+            In::CharacterCreate { name, faction, class } => {
+                return self.create(fx, self.account_of(id)?, &Wish { name, faction, class });
+            }
+            In::CharacterSelect { character_id } => {
+                return self.select(fx, self.account_of(id)?, character_id, Some(id));
+            }
+            In::CharacterDelete { character_id } => {
+                return self.delete(fx, self.account_of(id)?, character_id);
+            }
+            _ => {}
+        }
         let Some(slot) = self.players.slot(id) else {
-            return Err(Refusal::new(Code::Conflict, "you are not in the world"));
+            return Err(Refusal::new(Code::Conflict, "you are not in the world; choose a character"));
         };
+        self.act(fx, slot, packet)
+    }
+
+    /// Somebody in the world does something.
+    fn act(&mut self, fx: &mut impl Effects, slot: Slot, packet: In) -> Result<(), Refusal> {
         match packet {
             In::PositionUpdate { position, velocity } => self.walk(fx, slot, position, velocity),
             In::Move { to_location_id, from_location_id, position: _ } => {
@@ -104,6 +196,7 @@ impl Play {
             In::Chat { channel, message } => return self.say(fx, slot, channel, &message),
             In::GetGameState => self.tell_game_state(fx, slot),
             In::GetNearbyPlayers => self.tell_nearby(fx, slot),
+            In::CharacterCreate { .. } | In::CharacterSelect { .. } | In::CharacterDelete { .. } => {}
         }
         Ok(())
     }
@@ -116,6 +209,7 @@ impl Play {
         }
         match player.body.walk(&self.world, to, velocity, fx.clock()) {
             Ok(()) => {
+                player.unsaved = true;
                 self.positions.note(slot, player);
                 let region = self.world.region_at(player.body.spot);
                 if region != player.region {
@@ -158,6 +252,7 @@ impl Play {
             let Some(player) = self.players.get_mut(slot) else { continue };
             let Some(spot) = player.bound_for.take() else { continue };
             player.body.put(spot);
+            player.unsaved = true;
             player.region = self.world.region_at(spot);
             self.areas.stir(slot, player);
             // Fellow travellers never lose sight of each other: only this tells them where the other is.
@@ -190,7 +285,7 @@ impl Play {
 
     fn game_state(&self, slot: Slot) -> Option<Out> {
         let player = self.players.get(slot)?;
-        Some(sight::game_state(&self.world, player, self.in_sight_of(player)))
+        Some(sight::game_state(&self.world, &self.state.told, player, self.in_sight_of(player)))
     }
 
     fn tell_nearby(&self, fx: &mut impl Effects, slot: Slot) {

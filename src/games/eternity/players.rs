@@ -1,11 +1,11 @@
 //! Everybody in the world, in one dense table.
 
-use super::character::Character;
+use super::character::{Character, Life};
 use super::movement::Body;
 use super::packets;
 use super::recent::Recent;
 use super::world::Spot;
-use crate::ids::{PlayerId, RegionId};
+use crate::ids::{AccountId, PlayerId, RegionId};
 use slab::Slab;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -14,7 +14,10 @@ use std::hash::{BuildHasherDefault, Hasher};
 #[derive(Debug)]
 pub(super) struct Player {
     pub(super) id: PlayerId,
+    /// Whose character it is; `None`: a guest's.
+    pub(super) account: Option<AccountId>,
     pub(super) character: Character,
+    pub(super) life: Life,
     pub(super) body: Body,
     /// What it said lately.
     pub(super) said: Recent,
@@ -31,16 +34,29 @@ pub(super) struct Player {
     pub(super) stirs: bool,
     /// It is noted as somebody who moved.
     pub(super) moved: bool,
+    /// Something about it that is kept has changed since it was last saved.
+    pub(super) unsaved: bool,
     /// Its index among the members of the region it is counted to.
     pub(super) seat: u32,
 }
 
+/// Who comes in.
+#[derive(Debug)]
+pub(super) struct Who {
+    pub(super) account: Option<AccountId>,
+    pub(super) character: Character,
+    pub(super) life: Life,
+}
+
 impl Player {
     /// Somebody who has just come in.
-    pub(super) fn new(id: PlayerId, character: Character, body: Body, region: RegionId) -> Player {
+    pub(super) fn new(id: PlayerId, who: Who, body: Body, region: RegionId) -> Player {
+        let Who { account, character, life } = who;
         Player {
             id,
+            account,
             character,
+            life,
             body,
             said: Recent::default(),
             region,
@@ -49,6 +65,8 @@ impl Player {
             to_greet: true,
             stirs: false,
             moved: false,
+            // Where it came in is to be known if the power goes.
+            unsaved: true,
             seat: 0,
         }
     }
@@ -112,8 +130,18 @@ impl Players {
         self.table.get_mut(slot.0 as usize)
     }
 
+    /// Everybody, in the order of the table.
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Player> {
+        self.table.iter().map(|(_, player)| player)
+    }
+
+    /// Those at every `step`th place of the table, from the place `first` on; `step` is at least 1.
+    pub(super) fn every(&self, step: u64, first: u64) -> impl Iterator<Item = Slot> + use<> {
+        let places = self.table.capacity() as u64;
+        (first..places).step_by(step as usize).map(|place| Slot(place as u32))
+    }
+
     /// How many there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.table.len()
     }

@@ -3,6 +3,7 @@
 use super::packets::{self, GameState, Out, You};
 use super::players::Player;
 use super::world::{Spot, World};
+use std::sync::Arc;
 
 /// The most players that one `game_state` or `nearby_players` lists.
 const NEAREST: usize = 200;
@@ -11,6 +12,7 @@ const NEAREST: usize = 200;
 /// the place where it leads.
 pub(super) fn game_state<'a>(
     world: &World,
+    shards: &Arc<[packets::Shard]>,
     viewer: &Player,
     others: impl Iterator<Item = &'a Player>,
 ) -> Out {
@@ -31,7 +33,7 @@ pub(super) fn game_state<'a>(
         locations: world.names.clone(),
         players: nearest(viewer, others),
         monsters: Vec::new(),
-        shards: world.shards.clone(),
+        shards: shards.clone(),
         party: None,
         quests: Vec::new(),
     }))

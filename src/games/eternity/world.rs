@@ -5,6 +5,7 @@
 //! location, and regions are numbered without gaps, location by location in the file's order, row by row. What a file
 //! may say is in `world_file.rs`.
 
+use super::character::{Class, Vitals};
 use super::packets;
 use super::place::{LocationId, Point, Rect};
 use crate::engine::Grid;
@@ -38,6 +39,8 @@ pub struct Rules {
     pub chat_messages: u32,
     /// ...within so many seconds.
     pub chat_window_s: f32,
+    /// How many characters an account may have.
+    pub characters: usize,
 }
 
 impl Rules {
@@ -110,6 +113,8 @@ pub struct Start {
 pub struct World {
     /// The numbers of the rules.
     pub rules: Rules,
+    /// What each class brings along, by its number.
+    pub classes: [Vitals; 3],
     /// Where newcomers appear.
     pub start: Start,
     /// All locations as clients are told them.
@@ -166,6 +171,22 @@ impl World {
     /// The location of that number in the file.
     pub fn find(&self, id: LocationId) -> Option<LocationIndex> {
         self.indexes().find(|&i| self.location(i).id() == id)
+    }
+
+    /// The index as a number, to look up a table of all locations with.
+    pub fn number_of(&self, index: LocationIndex) -> usize {
+        index.0 as usize
+    }
+
+    /// What a class brings along.
+    pub fn vitals(&self, class: Class) -> Vitals {
+        self.classes[class as usize]
+    }
+
+    /// The spot at a point of the location of that number; `None` where there is no such place on this map.
+    pub fn spot(&self, id: LocationId, at: Point) -> Option<Spot> {
+        let location = self.find(id)?;
+        self.location(location).bounds.contains(at).then_some(Spot { location, at })
     }
 
     /// The region that a spot lies in. A point on the right or lower edge belongs to the last region.

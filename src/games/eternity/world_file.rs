@@ -3,6 +3,7 @@
 //! The text is read into raw tables that remember where in it they stood, and these become a [`World`] or the first
 //! [`WorldError`] that names the line. Nothing that comes out needs to be checked again.
 
+use super::character::Vitals;
 use super::packets::{self, Terrain};
 use super::place::{LocationId, Point, Rect};
 use super::world::{Exit, Location, LocationIndex, Rules, Spot, Start, World};
@@ -43,6 +44,7 @@ const LOCATIONS: usize = 4096;
 #[serde(deny_unknown_fields)]
 struct RawFile {
     rules: RawRules,
+    classes: RawClasses,
     start: RawStart,
     #[serde(rename = "location")]
     locations: Vec<RawLocation>,
@@ -62,6 +64,22 @@ struct RawRules {
     chat_characters: Spanned<u32>,
     chat_messages: Spanned<u32>,
     chat_window_s: Spanned<f32>,
+    characters: Spanned<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawClasses {
+    warden: RawVitals,
+    mage: RawVitals,
+    rogue: RawVitals,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawVitals {
+    hp: Spanned<u32>,
+    mana: Spanned<u32>,
 }
 
 #[derive(Deserialize)]
@@ -140,6 +158,7 @@ fn check(raw: &RawFile) -> Result<World, Mistake> {
     let mut world = World {
         start: check_start(&raw.start, &locations, &numbers)?,
         rules,
+        classes: check_classes(&raw.classes)?,
         names: locations
             .iter()
             .map(|l| packets::LocationName { id: l.id(), name: l.told.name.clone() })
@@ -165,7 +184,17 @@ fn check_rules(raw: &RawRules) -> Result<Rules, Mistake> {
         chat_characters: within(&raw.chat_characters, "chat_characters", 1..=4096)? as usize,
         chat_messages: within(&raw.chat_messages, "chat_messages", 1..=1000)?,
         chat_window_s: within(&raw.chat_window_s, "chat_window_s", NUMBERS)?,
+        characters: within(&raw.characters, "characters", 1..=100)? as usize,
     })
+}
+
+/// By the classes' numbers.
+fn check_classes(raw: &RawClasses) -> Result<[Vitals; 3], Mistake> {
+    let vitals = |raw: &RawVitals| {
+        let (hp, mana) = (within(&raw.hp, "hp", 1..=10_000)?, within(&raw.mana, "mana", 0..=10_000)?);
+        Ok(Vitals { hp, mana })
+    };
+    Ok([vitals(&raw.warden)?, vitals(&raw.mage)?, vitals(&raw.rogue)?])
 }
 
 /// The value, where it lies in `range`; what is no number lies in none.
@@ -375,6 +404,11 @@ exit_reach = 3
 chat_characters = 500
 chat_messages = 5
 chat_window_s = 5
+characters = 5
+[classes]
+warden = { hp = 140, mana = 60 }
+mage = { hp = 100, mana = 120 }
+rogue = { hp = 100, mana = 60 }
 [start]
 location = 1
 x = 33
@@ -427,30 +461,33 @@ exits = [{ at = [98, 32], to = 1, there = [8, 32] }]
             ("max_speed = 8\n", "", 1, "missing field `max_speed`"),
             ("violations = 20", "violations = 0", 7, "violations is 1 to 1000, not 0"),
             ("region_size = 32", "region_size = 0", 2, "region_size is 1 to 8192"),
-            ("location = 1", "location = 7", 14, "there is no location 7"),
-            ("location = 1", "location = 2", 14, "safe location; Away is not"),
-            ("x = 33", "x = 3", 15, "within one region"),
-            ("x = 33", "x = 65", 15, "x is 0 to 64"),
-            ("width = 30", "width = 40", 17, "width is 0 to 31"),
-            ("id = 2", "id = 1", 30, "location 1 is there twice"),
-            ("id = 2", "id = 0", 30, "at least 1"),
-            ("\"Away\"", "\" \"", 31, "has a name"),
-            ("\"meadow\"", "\"moon\"", 32, "unknown variant `moon`"),
-            ("height = 64", "height = 9000", 25, "height is 1 to 8192"),
-            ("height = 64", "hight = 64", 25, "unknown field `hight`"),
-            ("to = 2,", "to = 9,", 27, "there is no location 9"),
-            ("at = [2, 32]", "at = [65, 32]", 27, "[65, 32] lies outside Home, which is 64 x 64"),
-            ("to = 2,", "to = 1,", 27, "leads to another location"),
-            ("there = [90, 32]", "there = [90, -1]", 27, "[90, -1] lies outside location 2"),
-            ("there = [90, 32]", "there = [inf, 1]", 27, "[inf, 1] lies outside location 2"),
-            ("at = [50, 50]", "at = [50, 257]", 34, "lies outside Away"),
+            ("location = 1", "location = 7", 19, "there is no location 7"),
+            ("location = 1", "location = 2", 19, "safe location; Away is not"),
+            ("x = 33", "x = 3", 20, "within one region"),
+            ("x = 33", "x = 65", 20, "x is 0 to 64"),
+            ("width = 30", "width = 40", 22, "width is 0 to 31"),
+            ("id = 2", "id = 1", 35, "location 1 is there twice"),
+            ("id = 2", "id = 0", 35, "at least 1"),
+            ("\"Away\"", "\" \"", 36, "has a name"),
+            ("\"meadow\"", "\"moon\"", 37, "unknown variant `moon`"),
+            ("height = 64", "height = 9000", 30, "height is 1 to 8192"),
+            ("height = 64", "hight = 64", 30, "unknown field `hight`"),
+            ("to = 2,", "to = 9,", 32, "there is no location 9"),
+            ("at = [2, 32]", "at = [65, 32]", 32, "[65, 32] lies outside Home, which is 64 x 64"),
+            ("to = 2,", "to = 1,", 32, "leads to another location"),
+            ("there = [90, 32]", "there = [90, -1]", 32, "[90, -1] lies outside location 2"),
+            ("there = [90, 32]", "there = [inf, 1]", 32, "[inf, 1] lies outside location 2"),
+            ("at = [50, 50]", "at = [50, 257]", 39, "lies outside Away"),
             (
                 "exits = [\n  { at = [2, 32], to = 2, there = [90, 32] },\n]\n",
                 "",
-                27,
+                32,
                 "no way leads from the start to Away",
             ),
-            ("[start]", "[start", 13, ""),
+            ("[start]", "[start", 18, ""),
+            ("characters = 5", "characters = 0", 13, "characters is 1 to 100, not 0"),
+            ("hp = 140", "hp = 0", 15, "hp is 1 to 10000, not 0"),
+            ("rogue = {", "thief = {", 17, "unknown field `thief`"),
         ];
         for (good, bad, line, message) in cases {
             assert!(SMALL.contains(good), "{good}");

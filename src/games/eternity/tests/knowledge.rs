@@ -23,6 +23,11 @@ exit_reach = 12
 chat_characters = 500
 chat_messages = 1000
 chat_window_s = 1
+characters = 5
+[classes]
+warden = { hp = 140, mana = 60 }
+mage = { hp = 100, mana = 120 }
+rogue = { hp = 100, mana = 60 }
 [start]
 location = 1
 x = 9
@@ -138,7 +143,7 @@ impl Clients {
             Out::LocationUpdate { .. } => {
                 self.unsettled.insert(player);
             }
-            Out::PositionCorrection { .. } => {}
+            Out::PositionCorrection { .. } | Out::CharacterUpdate(_) => {}
         }
     }
 }

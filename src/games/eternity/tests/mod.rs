@@ -1,8 +1,12 @@
 //! The rules as a whole, driven through [`Effects`] by a recorder in the engine's place.
 
+mod choosing;
+mod disk;
+mod keeping;
 mod knowledge;
 mod rules;
 mod wire;
+mod world_state;
 
 use super::effects::{Clock, Effects};
 use super::packets::{Channel, In, Out};
@@ -10,11 +14,13 @@ use super::place::{LocationId, Point};
 use super::play::Play;
 use super::spawn::Spawn;
 use super::world::World;
-use crate::engine::{Departure, Input, Refusal, To};
+use crate::engine::{Asker, Commit, CommitId, Departure, Input, ReadingId, Refusal, To};
 use crate::ids::{PlayerId, RegionId};
 use crate::packet::{Code, variant_of};
 use crate::random::Random;
-use crate::time::{Tick, TickRate};
+use crate::time::{Tick, TickRate, WallMs};
+use disk::Disk;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Does what the engine does with audiences, and keeps what each player was sent.
@@ -27,8 +33,24 @@ struct Recorder {
     packets: usize,
     asking: Option<PlayerId>,
     kicked: Vec<(PlayerId, Code)>,
+    /// Who is to play as whom.
+    becoming: Vec<(PlayerId, PlayerId)>,
+    /// Whether what is being handled came over HTTP.
+    is_call: bool,
+    /// What those were told who were answered by their asking.
+    answers: Vec<Answer>,
+    disk: Disk,
     random: Random,
     tick: u64,
+}
+
+/// What somebody was told.
+#[derive(Debug, PartialEq)]
+enum Answer {
+    Packet(Out),
+    Json(u16, serde_json::Value),
+    Done,
+    Refused(Code),
 }
 
 impl Effects for Recorder {
@@ -68,6 +90,47 @@ impl Effects for Recorder {
     fn clock(&self) -> Clock {
         Clock { tick: Tick(self.tick), rate: TickRate::default() }
     }
+
+    fn wall(&self) -> WallMs {
+        WallMs(1_000_000 + self.tick * 50)
+    }
+
+    fn become_player(&mut self, from: PlayerId, player: PlayerId, _: &str) {
+        self.becoming.push((from, player));
+    }
+
+    fn asker(&mut self) -> Asker {
+        Asker::for_test(self.is_call)
+    }
+
+    fn reply_to(&mut self, _: Asker, packet: &Out) {
+        self.answers.push(Answer::Packet(packet.clone()));
+    }
+
+    fn answer<T: Serialize>(&mut self, _: Asker, status: u16, value: &T) {
+        self.answers.push(Answer::Json(status, serde_json::to_value(value).unwrap()));
+    }
+
+    fn done(&mut self, _: Asker) {
+        self.answers.push(Answer::Done);
+    }
+
+    fn refuse(&mut self, _: Asker, refusal: Refusal) {
+        self.answers.push(Answer::Refused(refusal.code));
+    }
+
+    fn save<T: Serialize>(&mut self, collection: &str, key: u32, version: u32, value: &T) {
+        self.disk.save(collection, key, version, value);
+    }
+
+    fn commit(&mut self, commit: Commit) -> CommitId {
+        let time = self.wall();
+        self.disk.submit(commit, time)
+    }
+
+    fn read_log(&mut self, before: Option<u64>, limit: u32) -> ReadingId {
+        self.disk.read(before, limit)
+    }
 }
 
 /// The rules and their recorder.
@@ -85,6 +148,10 @@ impl Table {
             packets: 0,
             asking: None,
             kicked: Vec::new(),
+            becoming: Vec::new(),
+            is_call: false,
+            answers: Vec::new(),
+            disk: Disk::default(),
             random: Random::new(7),
             tick: 0,
         };

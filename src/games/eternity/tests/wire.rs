@@ -3,7 +3,9 @@
 use super::{Table, of};
 use crate::games::eternity::World;
 use crate::games::eternity::character::{Class, Faction};
-use crate::games::eternity::packets::{Channel, GameState, In, Move, Out, Player, Speaker, You};
+use crate::games::eternity::packets::{
+    Channel, GameState, In, Move, Out, Player, Sheet, Speaker, Stack, You,
+};
 use crate::games::eternity::place::{LocationId, Point};
 use crate::ids::PlayerId;
 use crate::packet::{Code, Encoding, Kind, encode, encode_client, open, variants};
@@ -11,7 +13,17 @@ use crate::packet::{Code, Encoding, Kind, encode, encode_client, open, variants}
 /// The numbers and names on the wire are frozen: what stands here may be appended to, never changed.
 #[test]
 fn packets_keep_their_numbers_and_names() {
-    assert_eq!(variants::<In>(), ["get_game_state", "move", "position_update", "chat", "get_nearby_players"]);
+    let client = [
+        "get_game_state",
+        "move",
+        "position_update",
+        "chat",
+        "get_nearby_players",
+        "character_create",
+        "character_select",
+        "character_delete",
+    ];
+    assert_eq!(variants::<In>(), client);
     let out = [
         "game_state",
         "location_update",
@@ -21,6 +33,7 @@ fn packets_keep_their_numbers_and_names() {
         "position_correction",
         "chat",
         "nearby_players",
+        "character_update",
     ];
     assert_eq!(variants::<Out>(), out);
 }
@@ -70,7 +83,7 @@ fn client_packets_are_read_as_the_contract_has_them() {
 }
 
 /// One of each, for the golden bytes.
-fn client_samples() -> [In; 5] {
+fn client_samples() -> [In; 8] {
     let (position, velocity) = (Point::new(12.5, 40.25), Point::new(0.0, -8.0));
     [
         In::GetGameState,
@@ -82,11 +95,14 @@ fn client_samples() -> [In; 5] {
         In::PositionUpdate { position, velocity },
         In::Chat { channel: Channel::Local, message: "Hail".into() },
         In::GetNearbyPlayers,
+        In::CharacterCreate { name: "Ann O'Neill".into(), faction: Faction::Umbral, class: Class::Mage },
+        In::CharacterSelect { character_id: 7 },
+        In::CharacterDelete { character_id: 300 },
     ]
 }
 
 /// The same for the server's.
-fn server_samples() -> [Out; 8] {
+fn server_samples() -> [Out; 9] {
     let world = World::built_in();
     let location = world.location(world.start.location).told.clone();
     let (name, faction, class, level) = ("Ada".into(), Faction::Verdant, Class::Rogue, 3);
@@ -113,6 +129,22 @@ fn server_samples() -> [Out; 8] {
         quests: Vec::new(),
     };
     let from = Speaker { id, name: player.name.clone() };
+    let sheet = Sheet {
+        id: PlayerId(7),
+        name: "Bob".into(),
+        faction,
+        class,
+        level,
+        experience: 250,
+        hp: 90,
+        max_hp: 100,
+        mana: 60,
+        max_mana: 60,
+        gold: 300,
+        inventory: vec![Stack { item_id: "tonic".into(), quantity: 2 }],
+        location_id: LocationId(2),
+        selected: true,
+    };
     [
         Out::GameState(Box::new(state)),
         Out::LocationUpdate { location, position },
@@ -122,6 +154,7 @@ fn server_samples() -> [Out; 8] {
         Out::PositionCorrection { position },
         Out::Chat { channel: Channel::Global, from, message: "Hail".into() },
         Out::NearbyPlayers { players: vec![player] },
+        Out::CharacterUpdate(Box::new(sheet)),
     ]
 }
 

@@ -12,6 +12,9 @@ use serde::de::DeserializeOwned;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+/// Connections there is room for beside the players'.
+const OTHERS: usize = 256;
+
 /// Takes everything, and counts it.
 #[derive(Default)]
 pub(crate) struct Sink {
@@ -29,9 +32,9 @@ impl Outgoing for Sink {
 
 /// An engine and its players; every other one speaks postcard.
 pub(crate) struct Crowd {
-    engine: Engine,
+    pub(crate) engine: Engine,
     ticks: TickClock,
-    now: Time,
+    pub(crate) now: Time,
     pub(crate) players: Vec<(ConnId, Encoding)>,
     pub(crate) sink: Sink,
 }
@@ -44,7 +47,7 @@ impl Crowd {
         mut hear: impl FnMut(usize, Heard<G::Out>),
     ) -> Crowd {
         let mut settings = Settings { max_players: count, ..Settings::default() };
-        settings.registry.max_connections = count;
+        settings.registry.max_connections = count + OTHERS;
         settings.registry.max_per_address = 0;
         settings.registry.connect_rate = 0;
         // Those who only listen are not asked whether they are there, and not sent away.

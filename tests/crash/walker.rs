@@ -68,13 +68,12 @@ impl Walker {
     /// The data of the next packet of that kind.
     fn hear(&mut self, wanted: &str) -> Option<Value> {
         let until = Instant::now() + PATIENCE;
-        let mut found = None;
+        let (mut found, mut others) = (None, Vec::new());
         while found.is_none() {
-            assert!(Instant::now() < until, "{wanted} does not come");
-            self.read(|kind, data| {
-                if kind == wanted {
-                    found = Some(data.clone());
-                }
+            assert!(Instant::now() < until, "{wanted} does not come, but {others:?}");
+            self.read(|kind, data| match kind == wanted {
+                true => found = Some(data.clone()),
+                false => others.push(format!("{kind} {data}")),
             })?;
         }
         found

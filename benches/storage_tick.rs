@@ -173,10 +173,19 @@ fn main() {
     let [idle, busy] = [("nobody logs in", idle), ("50 a second log in", busy)].map(|(what, mut took)| {
         took.sort_unstable();
         let at = |share: usize| took[took.len() * share / 100];
-        println!("| {what} | {} | {:.2?} | {:.2?} | {:.2?} |", took.len(), at(50), at(99), took[took.len() - 1]);
+        println!(
+            "| {what} | {} | {:.2?} | {:.2?} | {:.2?} |",
+            took.len(),
+            at(50),
+            at(99),
+            took[took.len() - 1]
+        );
         at(99)
     });
     println!("p99 under logins is {:.2} of p99 without", busy.as_secs_f64() / idle.as_secs_f64());
     let Logins { begun, let_in, busy, other, waiting } = &bench.logins;
-    println!("{begun} logins: {let_in} let in, {busy} told busy, {other} else, {} not answered yet", waiting.len());
+    println!(
+        "{begun} logins: {let_in} let in, {busy} told busy, {other} else, {} not answered yet",
+        waiting.len()
+    );
 }

@@ -112,7 +112,8 @@ impl Engine {
     /// What is answered over HTTP beside pages and the ways into games: the engine's own and its games', as [`Route::path`]
     /// writes them. HEAD is not among them.
     pub fn routes(&self) -> Vec<(Method, &'static str)> {
-        let own = routes::OWN.iter().flat_map(|(path, methods)| methods.iter().map(|method| (*method, *path)));
+        let own =
+            routes::OWN.iter().flat_map(|(path, methods)| methods.iter().map(|method| (*method, *path)));
         let games = self.routes.iter().map(|(_, route)| (route.method, route.path));
         own.chain(games).filter(|(method, _)| *method != Method::Head).collect()
     }
@@ -145,7 +146,9 @@ impl Engine {
         };
         let account = match route.access {
             Access::Public => None,
-            Access::Account => Some(self.login(request, now).map_err(|refusal| rest::refused(&refusal))?.account),
+            Access::Account => {
+                Some(self.login(request, now).map_err(|refusal| rest::refused(&refusal))?.account)
+            }
         };
         if request.body.len() > limits::CALL_BODY {
             let message = format!("the body has at most {} bytes", limits::CALL_BODY);
@@ -155,7 +158,8 @@ impl Engine {
         let size = path.len() + query.len() + body.len();
         let call = Call { account, method, path, query, body };
         if !self.hosts[usize::from(game.0)].call(conn, call) {
-            let refusal = Refusal::new(Code::Busy, "too much waits for this game").retry_after(routes::BUSY_MS);
+            let refusal =
+                Refusal::new(Code::Busy, "too much waits for this game").retry_after(routes::BUSY_MS);
             return Err(routes::response_of(&refusal));
         }
         self.core.inbox_bytes += size;

@@ -194,12 +194,7 @@ impl Default for Faults {
             carriage: vec![(Carriage::Prompt, 6), (Carriage::Slow, 1), (Carriage::Stalling, 1)],
             late_tick: 0.02,
             cut_flush: 0.2,
-            disk: DiskFaults {
-                stalls: 0.03,
-                longest: Duration::from_secs(3),
-                fails: 0.05,
-                fills: 0.02,
-            },
+            disk: DiskFaults { stalls: 0.03, longest: Duration::from_secs(3), fails: 0.05, fills: 0.02 },
         }
     }
 }

@@ -100,9 +100,8 @@ impl Walker {
 
 /// Guests who walk about while everybody else does what is to be kept.
 pub(crate) fn crowd(address: SocketAddr, is_over: impl Fn() -> bool) {
-    let mut guests: Vec<Walker> = (0..4)
-        .filter_map(|n| Walker::enter(address, &json!({ "guest": format!("guest {n}") })))
-        .collect();
+    let mut guests: Vec<Walker> =
+        (0..4).filter_map(|n| Walker::enter(address, &json!({ "guest": format!("guest {n}") }))).collect();
     let mut step = 0.01;
     while !is_over() && !guests.is_empty() {
         guests.retain_mut(|guest| guest.step(step, step).is_some());

@@ -93,7 +93,9 @@ impl Worker {
             (2, _) => Operation::Ban { account },
             (3..=5, Some(character)) => Operation::Select { account, character },
             (6..=7, Some(character)) => Operation::Delete { account, character },
-            (_, Some(character)) if characters.len() >= CHARACTERS => Operation::Delete { account, character },
+            (_, Some(character)) if characters.len() >= CHARACTERS => {
+                Operation::Delete { account, character }
+            }
             _ => Operation::Create { account, name: self.next_name() },
         }
     }
@@ -190,9 +192,7 @@ impl Worker {
                 let id = self.ban_of(address, *account);
                 id.map(|id| Given { id: Some(id), token: None })
             }
-            Operation::Lift { account, .. } => {
-                self.ban_of(address, *account).is_none().then(Given::default)
-            }
+            Operation::Lift { account, .. } => self.ban_of(address, *account).is_none().then(Given::default),
         };
         if let Some(given) = given {
             doubt.apply(&mut self.accounts, given);

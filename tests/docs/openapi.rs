@@ -182,7 +182,8 @@ fn it_has_every_route_and_no_other() {
     let mut engine = Engine::new(EngineSettings::default(), 1, [1; 32]);
     engine.add_game("/ws", world()).expect("the path is free");
     let routes = engine.routes().into_iter();
-    let routes: BTreeSet<Operation> = routes.map(|(m, path)| (m.name().to_owned(), path.to_owned())).collect();
+    let routes: BTreeSet<Operation> =
+        routes.map(|(m, path)| (m.name().to_owned(), path.to_owned())).collect();
     assert_eq!(operations(&document()), routes);
 }
 

@@ -4,7 +4,7 @@
 //! It asks one thing at a time and nobody else touches what is its own, so that it knows all of it.
 
 use evertick::account::{
-    Hashed, Hasher, HashError, PasswordHash, Record, Reply, Request, Store, Token, Username, Work,
+    HashError, Hashed, Hasher, PasswordHash, Record, Reply, Request, Store, Token, Username, Work,
 };
 use evertick::ids::AccountId;
 use evertick::random::Random;
@@ -138,9 +138,7 @@ impl Member {
             }
             Asked::Delete(id) => request("DELETE", &format!("/api/characters/{id}"), token, &Value::Null),
             Asked::Ban => request("POST", "/api/admin/bans", Some(ADMIN), &json!({ "target": self.name })),
-            Asked::Lift(id) => {
-                request("DELETE", &format!("/api/admin/bans/{id}"), Some(ADMIN), &Value::Null)
-            }
+            Asked::Lift(id) => request("DELETE", &format!("/api/admin/bans/{id}"), Some(ADMIN), &Value::Null),
         }
     }
 
@@ -260,7 +258,8 @@ fn request(method: &str, path: &str, token: Option<&str>, body: &Value) -> Vec<u
     let bearer = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let length = body.len();
-    format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{bearer}Content-Length: {length}\r\n\r\n{body}").into_bytes()
+    format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{bearer}Content-Length: {length}\r\n\r\n{body}")
+        .into_bytes()
 }
 
 fn read(store: &mut dyn Store, request: Request) -> Result<Reply, String> {
@@ -277,7 +276,11 @@ fn records(store: &mut dyn Store, game: &'static str, collection: &str) -> Resul
     }
 }
 
-fn agree(what: &str, do_they: bool, (found, told): (impl std::fmt::Debug, impl std::fmt::Debug)) -> Result<(), String> {
+fn agree(
+    what: &str,
+    do_they: bool,
+    (found, told): (impl std::fmt::Debug, impl std::fmt::Debug),
+) -> Result<(), String> {
     match do_they {
         true => Ok(()),
         false => Err(format!("{what}: the disk has {found:?}, it was told {told:?}")),

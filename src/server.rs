@@ -278,7 +278,10 @@ impl Bound {
     /// # Errors
     /// Only when the system's poll fails.
     pub fn run(mut self) -> io::Result<()> {
-        self.node.begin();
+        let now = self.node.clock.now();
+        self.node.engine.start(now, wall());
+        // Games hear of what they have kept before anybody comes in.
+        self.node.engine.tick(Tick(0), now, wall());
         let outcome = self.events.run(&mut self.node);
         self.node.keeping.finish(&mut self.node.engine, self.node.clock.now());
         outcome
@@ -335,15 +338,6 @@ const SECOND: Duration = Duration::from_secs(1);
 const DISK_PATIENCE: Duration = Duration::from_secs(10);
 
 impl Node {
-    /// Lets connections come. What was loaded is an input of the games like any other: they have taken it before anybody
-    /// asks what they have of an account.
-    fn begin(&mut self) {
-        let now = self.clock.now();
-        self.engine.start(now, wall());
-        self.engine.tick(Tick(0), now, wall());
-        self.keeping.send(&mut self.engine);
-    }
-
     fn report(&mut self, ran: Ran, now: Time) {
         let late = now >= self.ticks.deadline();
         let overrun = late || ran.missed > 0;

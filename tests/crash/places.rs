@@ -2,7 +2,7 @@
 
 use crate::client::ask;
 use crate::server::{Folder, Served};
-use crate::walker::Walker;
+use crate::walker::{Walker, now};
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -56,14 +56,14 @@ fn after_a_death_nobody_is_further_back_than_ten_seconds() {
     let served = Served::start(&folder);
     let token = token(served.address, "hurried");
     let mut walker = enter(&served, &token);
-    let mut was: Vec<(Instant, (f32, f32))> = vec![(Instant::now(), walker.at)];
-    let dies = Instant::now() + LAG + Duration::from_secs(4);
-    while Instant::now() < dies {
+    let mut was: Vec<(Instant, (f32, f32))> = vec![(now(), walker.at)];
+    let dies = now() + LAG + Duration::from_secs(4);
+    while now() < dies {
         walker.step(0.02, 0.01).unwrap();
-        was.push((Instant::now(), walker.at));
+        was.push((now(), walker.at));
     }
     served.kill();
-    let died = Instant::now();
+    let died = now();
     let served = Served::start(&folder);
     let back = enter(&served, &token).at;
     // Places are shown in hundredths; a step is longer.

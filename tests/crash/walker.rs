@@ -25,10 +25,10 @@ impl Walker {
         stream.set_nodelay(true).ok()?;
         let mut request = format!("ws://{address}/ws").into_client_request().ok()?;
         request.headers_mut().insert("Sec-WebSocket-Protocol", "evertick.v1.json".parse().ok()?);
-        let until = Instant::now() + PATIENCE;
+        let until = now() + PATIENCE;
         let mut opened = tungstenite::client(request, stream);
         while let Err(tungstenite::HandshakeError::Interrupted(waiting)) = opened {
-            assert!(Instant::now() < until, "no answer to the upgrade");
+            assert!(now() < until, "no answer to the upgrade");
             opened = waiting.handshake();
         }
         let mut walker = Walker { socket: opened.ok()?.0, at: (0.0, 0.0) };
@@ -67,10 +67,10 @@ impl Walker {
 
     /// The data of the next packet of that kind.
     fn hear(&mut self, wanted: &str) -> Option<Value> {
-        let until = Instant::now() + PATIENCE;
+        let until = now() + PATIENCE;
         let (mut found, mut others) = (None, Vec::new());
         while found.is_none() {
-            assert!(Instant::now() < until, "{wanted} does not come, but {others:?}");
+            assert!(now() < until, "{wanted} does not come, but {others:?}");
             self.read(|kind, data| match kind == wanted {
                 true => found = Some(data.clone()),
                 false => others.push(format!("{kind} {data}")),
@@ -96,6 +96,12 @@ impl Walker {
         }
         Some(())
     }
+}
+
+/// The present moment.
+#[expect(clippy::disallowed_methods, reason = "what another process does takes as long as it takes")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
 }
 
 /// Guests who walk about while everybody else does what is to be kept.

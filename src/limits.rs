@@ -124,7 +124,7 @@ pub const STORAGE_TICKETS: u32 = 256;
 /// Passwords waiting for the hashing thread; more are told `busy`.
 pub const HASH_QUEUE: usize = 64;
 /// How often what may lag goes to disk.
-pub const SAVE_INTERVAL: Duration = Duration::from_secs(10);
+pub const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 /// Records and renewals in one save; the next goes when that one is on disk.
 pub const SAVE_ITEMS: usize = 1024;
 /// How long a login session that has expired on disk stays there: its renewal may still be on the way.

@@ -15,6 +15,9 @@ mod configuration;
 mod floors;
 #[path = "docs/http.rs"]
 mod http;
+#[cfg(feature = "storage")]
+#[path = "docs/openapi.rs"]
+mod openapi;
 #[path = "docs/own_game.rs"]
 mod own_game;
 #[path = "docs/performance.rs"]

@@ -13,6 +13,9 @@ mod connect4;
 #[cfg(feature = "eternity")]
 #[path = "simulation/eternity.rs"]
 mod eternity;
+#[cfg(feature = "storage")]
+#[path = "simulation/member.rs"]
+mod member;
 #[path = "simulation/paddock.rs"]
 mod paddock;
 
@@ -85,6 +88,8 @@ fn sweep<S: Scenario>(scenario: impl Fn() -> S) -> Report {
         sum.players += report.players;
         sum.packets += report.packets;
         sum.spared += report.spared;
+        sum.answered += report.answered;
+        sum.failed_commits += report.failed_commits;
         sum.most_memory = sum.most_memory.max(report.most_memory);
         sum.replayed += report.replayed;
         for (code, count) in report.closes {
@@ -92,6 +97,9 @@ fn sweep<S: Scenario>(scenario: impl Fn() -> S) -> Report {
         }
     }
     println!("{sum:#?}");
+    if cfg!(feature = "storage") {
+        assert!(sum.answered > 0 && sum.failed_commits > 0, "no answer was held against a failing disk");
+    }
     sum
 }
 
@@ -147,6 +155,10 @@ fn patient() -> Settings {
     settings.session.timeout = Duration::from_millis(2500);
     settings.session.auth_timeout = Duration::from_millis(1500);
     settings.session.outbox_limit = 128 << 10;
+    #[cfg(feature = "storage")]
+    {
+        settings.admin_token = evertick::engine::AdminToken::new(member::ADMIN);
+    }
     settings
 }
 

@@ -13,6 +13,9 @@ use serde::de::DeserializeOwned;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
+/// Connections there is room for beside the players'.
+const OTHERS: usize = 256;
+
 /// Takes everything, and counts it.
 #[derive(Default)]
 pub(crate) struct Sink {
@@ -30,9 +33,9 @@ impl Outgoing for Sink {
 
 /// An engine and its players.
 pub(crate) struct Crowd {
-    engine: Engine,
+    pub(crate) engine: Engine,
     ticks: TickClock,
-    now: Time,
+    pub(crate) now: Time,
     pub(crate) players: Vec<(ConnId, Encoding)>,
     pub(crate) sink: Sink,
 }
@@ -90,7 +93,7 @@ impl Crowd {
 
     fn empty<G: Game>(game: G, most: usize) -> Crowd {
         let mut settings = Settings { max_players: most, ..Settings::default() };
-        settings.registry.max_connections = most;
+        settings.registry.max_connections = most + OTHERS;
         settings.registry.max_per_address = 0;
         settings.registry.connect_rate = 0;
         // Those who only listen are not asked whether they are there, and not sent away.

@@ -109,6 +109,15 @@ impl Call {
 }
 
 impl Engine {
+    /// What is answered over HTTP beside pages and the ways into games: the engine's own and its games', as [`Route::path`]
+    /// writes them. HEAD is not among them.
+    pub fn routes(&self) -> Vec<(Method, &'static str)> {
+        let own =
+            routes::OWN.iter().flat_map(|(path, methods)| methods.iter().map(|method| (*method, *path)));
+        let games = self.routes.iter().map(|(_, route)| (route.method, route.path));
+        own.chain(games).filter(|(method, _)| *method != Method::Head).collect()
+    }
+
     /// Hands a request to the game that answers at its path; `None` where none does.
     pub(super) fn call(&mut self, conn: ConnId, request: &Request, now: Time) -> Option<Outcome> {
         let routes = self.routes_at(&request.path);

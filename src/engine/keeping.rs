@@ -320,11 +320,12 @@ impl Engine {
     /// The collections of all games: what of them is kept is to be loaded before anybody comes, with
     /// [`Engine::load_game`].
     pub fn collections(&self) -> Vec<(GameId, &'static str, &'static str)> {
-        let of = |(index, host): (usize, &Box<dyn super::host::Hosted>)| {
-            let (game, name) = (GameId(index as u16), self.core.names[index]);
-            host.collections().iter().map(move |collection| (game, name, *collection)).collect::<Vec<_>>()
+        let of = |game: GameId| {
+            let index = usize::from(game.0);
+            let (name, collections) = (self.core.names[index], self.hosts[index].collections());
+            collections.iter().map(move |collection| (game, name, *collection))
         };
-        self.hosts.iter().enumerate().flat_map(of).collect()
+        self.games().flat_map(of).collect()
     }
 
     /// All games, in the order in which they were added.

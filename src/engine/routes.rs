@@ -26,15 +26,24 @@ const READ_ONLY: &[Method] = &[Method::Get, Method::Head];
 /// Everything below is an administrator's.
 const ADMIN: &str = "/api/admin/";
 const BANS: &str = "/api/admin/bans";
+const ONE_BAN: &str = "/api/admin/bans/{id}";
+
+/// Where the engine itself answers, and with which methods.
+pub(super) const OWN: &[(&str, &[Method])] = &[
+    ("/api/status", READ_ONLY),
+    ("/healthz", READ_ONLY),
+    ("/metrics", READ_ONLY),
+    ("/api/auth/register", &[Method::Post]),
+    ("/api/auth/login", &[Method::Post]),
+    ("/api/auth/logout", &[Method::Post]),
+    (BANS, &[Method::Get, Method::Head, Method::Post]),
+    (ONE_BAN, &[Method::Delete]),
+];
 
 /// The methods that the engine itself answers at a path, `None` where it does not.
 pub(super) fn own_methods(path: &str) -> Option<&'static [Method]> {
-    match path {
-        "/api/status" | "/healthz" | "/metrics" => Some(READ_ONLY),
-        "/api/auth/register" | "/api/auth/login" | "/api/auth/logout" => Some(&[Method::Post]),
-        BANS => Some(&[Method::Get, Method::Head, Method::Post]),
-        _ => ban_id(path).map(|_| -> &[Method] { &[Method::Delete] }),
-    }
+    let path = if ban_id(path).is_some() { ONE_BAN } else { path };
+    OWN.iter().find(|(own, _)| *own == path).map(|(_, methods)| *methods)
 }
 
 /// What stands for a ban's id in a path.

@@ -6,7 +6,8 @@ use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// The methods that some route of this server may have. CONNECT and TRACE never are: 501.
+/// The methods that are known here: one of them that a route does not have is 405, any other 501. No route has TRACE; CONNECT
+/// is for proxies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
 #[expect(missing_docs, reason = "their names are what RFC 9110 section 9 and RFC 5789 call them")]
 pub enum Method {
@@ -17,11 +18,12 @@ pub enum Method {
     Patch,
     Delete,
     Options,
+    Trace,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 7] = [
+    pub const ALL: [Method; 8] = [
         Method::Get,
         Method::Head,
         Method::Post,
@@ -29,6 +31,7 @@ impl Method {
         Method::Patch,
         Method::Delete,
         Method::Options,
+        Method::Trace,
     ];
     /// Bytes of the longest name.
     pub(super) const LONGEST: usize = 7;
@@ -43,6 +46,7 @@ impl Method {
             Method::Patch => "PATCH",
             Method::Delete => "DELETE",
             Method::Options => "OPTIONS",
+            Method::Trace => "TRACE",
         }
     }
 

@@ -342,7 +342,7 @@ fn limits_and_their_statuses() {
     }
     assert_eq!(verdict(chunks(limits::HTTP_BODY + 1)), 413, "body in many chunks");
     for (status, input) in [
-        (501, "TRACE / HTTP/1.1\r\nHost: a\r\n\r\n"),
+        (501, "CONNECT / HTTP/1.1\r\nHost: a\r\n\r\n"),
         (501, "CONNECT a:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
         (501, "get / HTTP/1.1\r\nHost: a\r\n\r\n"),
         (501, "PROPFIND"),

@@ -3,6 +3,7 @@
 //! An honest one does what the contract asks of a client. The others mix that with what they should not do; all of them
 //! hold what they are sent against the contract, see `reader`.
 
+use super::caller::Calling;
 use super::hostile;
 use super::reader::{Heard, Reader, opening};
 use super::scenario::{Conduct, Script};
@@ -27,6 +28,8 @@ pub(super) struct Client<G: Game, S> {
     pub(super) conduct: Conduct,
     pub(super) reader: Reader<G::Out>,
     visitor: Visitor,
+    /// [`Conduct::Caller`] has it.
+    pub(super) calling: Option<Calling>,
     encoding: Encoding,
     script: S,
     chance: Random,
@@ -42,13 +45,20 @@ pub(super) struct Client<G: Game, S> {
 
 impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     /// Somebody who has just connected.
-    pub(super) fn new(conduct: Conduct, script: S, seed: u64, now: Time) -> Client<G, S> {
+    pub(super) fn new(
+        conduct: Conduct,
+        script: S,
+        calling: Option<Calling>,
+        seed: u64,
+        now: Time,
+    ) -> Client<G, S> {
         let mut chance = Random::new(seed);
         let encoding = Encoding::ALL[chance.below(2) as usize];
         let mut client = Client {
             conduct,
             reader: Reader::new(encoding),
             visitor: Visitor::default(),
+            calling,
             encoding,
             script,
             chance,
@@ -59,7 +69,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             left: false,
         };
         match conduct {
-            Conduct::Visitor | Conduct::Stranger => {}
+            Conduct::Visitor | Conduct::Caller | Conduct::Stranger => {}
             Conduct::Honest => client.out = opening(encoding),
             Conduct::Garbler | Conduct::Flooder => {
                 client.out = opening(encoding);
@@ -78,6 +88,11 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         self.acts_at = now + Duration::from_millis(20 + self.chance.below(200));
         match self.conduct {
             Conduct::Visitor => self.visitor.ask(&mut self.chance, &mut self.out),
+            Conduct::Caller => {
+                if let Some(calling) = &mut self.calling {
+                    calling.ask(&mut self.chance, &mut self.out);
+                }
+            }
             Conduct::Stranger => self.out.extend(hostile::request(&mut self.chance)),
             _ if self.reader.player().is_none() => self.before_auth(),
             Conduct::Honest => self.play(),
@@ -91,8 +106,8 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     pub(super) fn receive(&mut self, input: &[u8]) -> Result<Vec<Packet<G::Out>>, String> {
         match self.conduct {
             Conduct::Visitor => return self.visitor.receive(input).map(|()| Vec::new()),
-            // Whatever it is told, it is told by HTTP.
-            Conduct::Stranger => return Ok(Vec::new()),
+            // Whatever it is told, it is told by HTTP; what a caller is told is held against the disk.
+            Conduct::Stranger | Conduct::Caller => return Ok(Vec::new()),
             _ => {}
         }
         let (mut heard, mut packets) = (Vec::new(), Vec::new());

@@ -1,5 +1,5 @@
 //! The engine without an operating system: made-up sockets, a network that does its worst, a clock that is turned by
-//! hand, and clients that look closely at what they are sent.
+//! hand, a disk that is slow and fails, and clients that look closely at what they are sent.
 //!
 //! It stands on the same calls as the server does, so what it proves the server runs. Everything in a [`Sim`] follows
 //! from one seed. It opens no socket and reads no clock; a run of half a minute takes a fraction of a second.
@@ -9,8 +9,10 @@
 //! seeds. [`Shell`] is the engine with its sockets alone, for tests, benchmarks and the fuzzer, and [`Reader`] the
 //! client's side of the contract. Read `run` next.
 
+mod caller;
 mod checks;
 mod client;
+mod disk;
 mod hostile;
 mod link;
 mod reader;
@@ -24,5 +26,7 @@ mod visitor;
 pub use reader::{Heard, PATH, Reader, opening};
 pub use report::{Failure, Report};
 pub use run::Sim;
-pub use scenario::{Carriage, Conduct, Fate, Faults, Plan, Scenario, Script, Told, World};
+pub use scenario::{
+    Caller, Carriage, Conduct, DiskFaults, Fate, Faults, Plan, Scenario, Script, Told, World,
+};
 pub use shell::{Line, Shell};

@@ -18,6 +18,10 @@ pub struct Report {
     pub packets: u64,
     /// Packets of low priority that clients were spared, as far as they heard later ones.
     pub spared: u64,
+    /// What callers were answered, each held against the disk.
+    pub answered: u64,
+    /// How often the disk would not.
+    pub failed_commits: u64,
     /// The most bytes that the budget held.
     pub most_memory: usize,
     /// How often the server ended a session, by its reason.

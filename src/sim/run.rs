@@ -5,8 +5,10 @@
 //! is a hash map. What is checked stands in `checks` and in the scenario; what is left when everybody has gone is
 //! checked last: nothing.
 
+use super::caller::Calling;
 use super::checks::Checks;
 use super::client::Client;
+use super::disk::Disk;
 use super::link::Pipe;
 use super::reader::PATH;
 use super::report::{Failure, Report};
@@ -15,6 +17,7 @@ use super::shell::Shell;
 use super::turn::Link;
 use crate::engine::{Engine, Event};
 use crate::ids::GameId;
+use crate::limits::SAVE_INTERVAL;
 use crate::packet::Code;
 use crate::random::Random;
 use crate::time::{Tick, Time, WallMs};
@@ -27,6 +30,8 @@ use std::time::Duration;
 const SETTLING: Duration = Duration::from_secs(3);
 /// How long the last connection may take to go when everybody is made to leave.
 const LEAVING: Duration = Duration::from_secs(8);
+/// How long it may take until everything is saved: two rounds of saving, in whichever the disk had failed last.
+const SAVING: Duration = Duration::from_secs(2 * SAVE_INTERVAL.as_secs() + 5);
 /// How long a server that drains waits for those who owe it the rest of a request.
 const GRACE: Duration = Duration::from_secs(5);
 /// The key of a run's secrets: nobody has to be kept from guessing them.
@@ -46,6 +51,8 @@ pub struct Sim<S: Scenario> {
     pub(super) chance: Random,
     pub(super) links: Vec<Link<S>>,
     pub(super) checks: Checks<S::Game>,
+    /// `None` where nothing is kept.
+    pub(super) disk: Option<Disk>,
     /// Clients that came so far.
     pub(super) came: usize,
     pub(super) comes_at: Time,
@@ -65,6 +72,10 @@ impl<S: Scenario> Sim<S> {
         let closes = count_closes(&mut engine);
         let shell = Shell::new(engine, plan.engine.tick_rate, EPOCH);
         let chance = Random::new(plan.seed);
+        // Its mood is its own: what it does leaves everybody else's chance as it is.
+        let disk = scenario.storage().map(|(store, hasher)| {
+            Disk::new(store, hasher, plan.faults.disk, Random::new(plan.seed.rotate_left(32)))
+        });
         Sim {
             plan,
             scenario,
@@ -73,6 +84,7 @@ impl<S: Scenario> Sim<S> {
             chance,
             links: Vec::new(),
             checks,
+            disk,
             came: 0,
             comes_at: Time::START,
             closes,
@@ -93,6 +105,9 @@ impl<S: Scenario> Sim<S> {
     }
 
     fn play_all(&mut self) -> Result<(), String> {
+        if let Some(disk) = &mut self.disk {
+            disk.load(self.shell.engine_mut(), Time::START, EPOCH)?;
+        }
         let end = Time::START + self.plan.duration;
         while self.shell.now() < end {
             self.step()?;
@@ -117,7 +132,9 @@ impl<S: Scenario> Sim<S> {
         while let Some(link) = self.links.pop() {
             self.say_farewell(&link);
         }
+        self.settle()?;
         self.check_drained()?;
+        self.report.failed_commits = self.disk.as_ref().map_or(0, Disk::failed);
         self.replay()
     }
 
@@ -131,9 +148,19 @@ impl<S: Scenario> Sim<S> {
         self.shell.advance(to);
         self.arrivals();
         self.links()?;
+        self.carry();
         match self.shell.tick() {
             Some(advanced) => self.serve(advanced.tick),
             None => Ok(()),
+        }
+    }
+
+    /// Carries errands to the disk and back, as the loop does once a turn.
+    fn carry(&mut self) {
+        let now = self.shell.now();
+        if let Some(disk) = &mut self.disk {
+            disk.carry(self.shell.engine_mut(), now);
+            self.shell.attend(usize::MAX);
         }
     }
 
@@ -184,10 +211,15 @@ impl<S: Scenario> Sim<S> {
         };
         let now = self.shell.now();
         let Some(conn) = self.shell.accept(ip, capacity) else { return };
+        let calling = match conduct {
+            Conduct::Caller => self.scenario.caller(self.came).map(Calling::new),
+            _ => None,
+        };
+        let conduct = if calling.is_none() && conduct == Conduct::Caller { Conduct::Honest } else { conduct };
         let script = self.scenario.script(conduct, chance);
         let link = Link {
             name: self.came,
-            client: Client::new(conduct, script, chance.bits(), now),
+            client: Client::new(conduct, script, calling, chance.bits(), now),
             conn,
             carriage,
             fate,
@@ -251,13 +283,29 @@ impl<S: Scenario> Sim<S> {
         false
     }
 
+    /// The games hear of the last departures, and everything that was saved comes to the disk, which is well again.
+    fn settle(&mut self) -> Result<(), String> {
+        if let Some(disk) = &mut self.disk {
+            disk.heal();
+        }
+        let limit = self.shell.now() + SAVING;
+        loop {
+            self.shell.advance(self.shell.deadline());
+            self.carry();
+            if let Some(advanced) = self.shell.tick() {
+                self.serve(advanced.tick)?;
+            }
+            if self.shell.engine().is_settled() {
+                return Ok(());
+            }
+            if self.shell.now() > limit {
+                return Err("errands are still under way, or something is not saved".to_owned());
+            }
+        }
+    }
+
     /// Nothing and nobody is left.
     fn check_drained(&mut self) -> Result<(), String> {
-        // Departures reach the games in the next tick.
-        self.shell.advance(self.shell.deadline());
-        if let Some(advanced) = self.shell.tick() {
-            self.serve(advanced.tick)?;
-        }
         let engine = self.shell.engine();
         let members = engine.members(self.game).count();
         let left = [engine.connections(), engine.players(), members, engine.memory()];

@@ -1,5 +1,6 @@
 //! What the simulation has to know of a game, and what may go wrong around it.
 
+use crate::account::{Hasher, Store};
 use crate::engine::{Engine, Game, Settings};
 use crate::ids::{GameId, PlayerId};
 use crate::packet::ServerPacket;
@@ -22,6 +23,18 @@ pub trait Scenario {
     /// Somebody who is about to connect. What those send who are not honest may be changed on its way.
     fn script(&mut self, conduct: Conduct, chance: &mut Random) -> Self::Script;
 
+    /// What keeps things, with nothing in it, and what hashes passwords; asked once. `None`: the run keeps nothing.
+    fn storage(&mut self) -> Option<(Box<dyn Store>, Box<dyn Hasher>)> {
+        None
+    }
+
+    /// Somebody who is about to ask over HTTP; `number` is nobody else's. `None`: nobody does, and [`Conduct::Caller`] is
+    /// [`Conduct::Honest`].
+    fn caller(&mut self, number: usize) -> Option<Box<dyn Caller>> {
+        let _ = number;
+        None
+    }
+
     /// A tick is over, and everybody has been offered what it brought.
     ///
     /// # Errors
@@ -39,6 +52,18 @@ pub trait Script<G: Game> {
     /// # Errors
     /// It should not have heard that.
     fn hear(&mut self, me: PlayerId, packet: &G::Out) -> Result<(), String>;
+}
+
+/// One simulated person who asks over HTTP, one thing at a time.
+pub trait Caller {
+    /// The next request, whole: the one before is answered.
+    fn ask(&mut self, chance: &mut Random) -> Vec<u8>;
+
+    /// The answer to it. `store` is what is on disk, and does whatever it is asked.
+    ///
+    /// # Errors
+    /// That is no answer to the request, or storage has something else.
+    fn answered(&mut self, status: u16, body: &[u8], store: &mut dyn Store) -> Result<(), String>;
 }
 
 /// What can be seen from above after a tick.
@@ -71,6 +96,8 @@ pub enum Conduct {
     Honest,
     /// It asks over HTTP and looks at the answers.
     Visitor,
+    /// It asks over HTTP for what is to be kept, see [`Caller`].
+    Caller,
     /// It sends what is no request.
     Stranger,
     /// It joins, and sends what is no frame or no packet, between others that are.
@@ -120,6 +147,28 @@ pub struct Faults {
     pub late_tick: f32,
     /// How often a flush is interrupted by what comes in: a probability for each tick.
     pub cut_flush: f32,
+    /// What the disk does.
+    pub disk: DiskFaults,
+}
+
+/// What goes wrong with the disk: probabilities.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskFaults {
+    /// That a commit or a hash takes up to [`DiskFaults::longest`].
+    pub stalls: f32,
+    /// How long that is at most.
+    pub longest: Duration,
+    /// That a commit or a hash fails.
+    pub fails: f32,
+    /// That there is no room from a commit on, for up to two seconds.
+    pub fills: f32,
+}
+
+impl DiskFaults {
+    /// Nothing goes wrong, and nothing takes long.
+    pub fn none() -> DiskFaults {
+        DiskFaults { stalls: 0.0, longest: Duration::ZERO, fails: 0.0, fills: 0.0 }
+    }
 }
 
 impl Default for Faults {
@@ -129,6 +178,7 @@ impl Default for Faults {
             conduct: vec![
                 (Conduct::Honest, 12),
                 (Conduct::Visitor, 1),
+                (Conduct::Caller, 4),
                 (Conduct::Stranger, 2),
                 (Conduct::Garbler, 3),
                 (Conduct::Flooder, 2),
@@ -144,6 +194,7 @@ impl Default for Faults {
             carriage: vec![(Carriage::Prompt, 6), (Carriage::Slow, 1), (Carriage::Stalling, 1)],
             late_tick: 0.02,
             cut_flush: 0.2,
+            disk: DiskFaults { stalls: 0.03, longest: Duration::from_secs(3), fails: 0.05, fills: 0.02 },
         }
     }
 }

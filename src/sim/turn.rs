@@ -86,6 +86,9 @@ impl<S: Scenario> Sim<S> {
         let done = link.down.waiting() == 0;
         if !input.is_empty() {
             self.report.digest = hash(self.report.digest, &input);
+            if let (Some(calling), Some(disk)) = (&mut link.client.calling, &mut self.disk) {
+                self.report.answered += calling.receive(&input, disk.store())?;
+            }
             let packets = link.client.receive(&input)?;
             self.report.packets += packets.len() as u64;
             if let Some(player) = link.client.reader.player() {

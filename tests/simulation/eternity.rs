@@ -3,6 +3,12 @@
 //!
 //! Regions are made small and walkers fast, so that a short run crosses many borders and takes exits.
 
+#[cfg(feature = "storage")]
+use crate::member::Member;
+#[cfg(feature = "storage")]
+use evertick::account::{Hasher, Store};
+#[cfg(feature = "storage")]
+use evertick::engine::Game;
 use evertick::games::eternity::packets::{Channel, Move};
 use evertick::games::eternity::place::{LocationId, Point};
 use evertick::games::eternity::world::Spot;
@@ -10,6 +16,8 @@ use evertick::games::eternity::{Eternity, In, Out, Settings, World as Map};
 use evertick::ids::{PlayerId, RegionId};
 use evertick::packet::ServerPacket;
 use evertick::random::Random;
+#[cfg(feature = "storage")]
+use evertick::sim::Caller;
 use evertick::sim::{Conduct, Scenario, Script, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -53,6 +61,16 @@ impl Scenario for Shards {
 
     fn script(&mut self, conduct: Conduct, _: &mut Random) -> Walker {
         Walker { unreliable: conduct != Conduct::Honest, ..Walker::default() }
+    }
+
+    #[cfg(feature = "storage")]
+    fn storage(&mut self) -> Option<(Box<dyn Store>, Box<dyn Hasher>)> {
+        crate::member::storage()
+    }
+
+    #[cfg(feature = "storage")]
+    fn caller(&mut self, number: usize) -> Option<Box<dyn Caller>> {
+        Some(Box::new(Member::new(number, Some(Eternity::NAME))))
     }
 
     fn tick_over(&mut self, world: &World<'_, Eternity>) -> Result<(), String> {

@@ -1,10 +1,16 @@
 //! A game that uses every verb there is: regions of two grids, walking between them, words to those around and to
 //! all, positions that newer ones replace.
 
+#[cfg(feature = "storage")]
+use crate::member::Member;
+#[cfg(feature = "storage")]
+use evertick::account::{Hasher, Store};
 use evertick::engine::{Context, Departure, Game, Grid, Input, Refusal, To};
 use evertick::ids::{PlayerId, RegionId};
 use evertick::packet::{Code, Priority, ServerPacket};
 use evertick::random::Random;
+#[cfg(feature = "storage")]
+use evertick::sim::Caller;
 use evertick::sim::{Conduct, Scenario, Script, World};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -191,6 +197,16 @@ impl Scenario for Paddock {
     fn script(&mut self, conduct: Conduct, chance: &mut Random) -> Person {
         let unreliable = conduct != Conduct::Honest;
         Person { unreliable, wordy: !unreliable && chance.chance(0.3), ..Person::default() }
+    }
+
+    #[cfg(feature = "storage")]
+    fn storage(&mut self) -> Option<(Box<dyn Store>, Box<dyn Hasher>)> {
+        crate::member::storage()
+    }
+
+    #[cfg(feature = "storage")]
+    fn caller(&mut self, number: usize) -> Option<Box<dyn Caller>> {
+        Some(Box::new(Member::new(number, None)))
     }
 
     fn tick_over(&mut self, world: &World<'_, Rules>) -> Result<(), String> {

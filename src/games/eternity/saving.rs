@@ -11,8 +11,9 @@ use super::world::World;
 use crate::engine::Kept;
 use crate::ids::{AccountId, PlayerId};
 
-/// How long it takes the rota to come round, seconds.
-const ROTA_S: f32 = 5.0;
+/// How long it takes the rota to come round, seconds. What is on disk is as old as that and a round of saving, together
+/// under the ten seconds that a crash may cost.
+const ROTA_S: f32 = 4.0;
 
 impl Play {
     /// Takes what was kept.

@@ -43,7 +43,12 @@ static ASSETS: &[Asset] = &[
     asset!("/eternity/controls.js", JAVASCRIPT, "eternity/controls.js"),
     asset!("/eternity/hud.js", JAVASCRIPT, "eternity/hud.js"),
     asset!("/eternity/chat.js", JAVASCRIPT, "eternity/chat.js"),
+    asset!("/eternity/door.js", JAVASCRIPT, "eternity/door.js"),
+    asset!("/eternity/form.js", JAVASCRIPT, "eternity/form.js"),
+    asset!("/eternity/login.js", JAVASCRIPT, "eternity/login.js"),
+    asset!("/eternity/characters.js", JAVASCRIPT, "eternity/characters.js"),
     asset!("/eternity/inspector.js", JAVASCRIPT, "eternity/inspector.js"),
+    asset!("/eternity/door.css", CSS, "eternity/door.css"),
     asset!("/eternity.css", CSS, "eternity.css"),
     asset!("/favicon.svg", SVG, "favicon.svg"),
 ];

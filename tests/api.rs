@@ -5,18 +5,30 @@
 //! sockets. A test waits for what it expects, never for a time; what does not come within [`PATIENCE`] fails it.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "storage")]
+#[path = "api/accounts.rs"]
+mod accounts;
 #[path = "api/auth.rs"]
 mod auth;
+#[cfg(feature = "storage")]
+#[path = "api/bans.rs"]
+mod bans;
 #[path = "api/client.rs"]
 mod client;
 #[path = "api/deadlines.rs"]
 mod deadlines;
 #[path = "api/driven.rs"]
 mod driven;
+#[cfg(feature = "storage")]
+#[path = "api/errands.rs"]
+mod errands;
 #[path = "api/hostile.rs"]
 mod hostile;
 #[path = "api/http.rs"]
 mod http;
+#[cfg(feature = "storage")]
+#[path = "api/logins.rs"]
+mod logins;
 #[path = "api/memory.rs"]
 mod memory;
 #[path = "api/order.rs"]

@@ -147,6 +147,25 @@ pub(crate) fn ask(addr: SocketAddr, method: &str, target: &str, fields: &str) ->
     answer
 }
 
+/// One request with a body of JSON, on a connection of its own.
+pub(crate) fn call(addr: SocketAddr, method: &str, target: &str, token: &str, body: &Value) -> Answer {
+    let mut plain = Plain::open(addr);
+    plain.send(request(method, target, token, body, "Connection: close\r\n"));
+    let answer = plain.answer();
+    assert!(plain.ends(), "nothing may follow the last answer");
+    answer
+}
+
+/// The bytes of a request with a token, where there is one, and a body of JSON, where that is not null.
+pub(crate) fn request(method: &str, target: &str, token: &str, body: &Value, fields: &str) -> String {
+    let token = if token.is_empty() { String::new() } else { format!("Authorization: Bearer {token}\r\n") };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    format!(
+        "{method} {target} HTTP/1.1\r\nHost: yard\r\n{token}{fields}Content-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
 pub(crate) fn get(addr: SocketAddr, target: &str) -> Answer {
     ask(addr, "GET", target, "")
 }

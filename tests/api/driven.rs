@@ -47,6 +47,7 @@ impl Driven {
         let interval = settings.tick_rate.interval();
         let mut engine = Engine::new(settings, 1, [7; 32]);
         engine.add_game("/ws", Yard::<false>).unwrap();
+        engine.add_game("/ws/other", Yard::<true>).unwrap();
         let mut driven = Driven { engine, now: Time::START, tick: 0, interval, links: HashMap::new() };
         driven.pass(interval);
         driven
@@ -67,6 +68,11 @@ impl Driven {
         self.send(conn, upgrade("/ws", "").as_bytes());
         assert_eq!(self.status(conn), 101);
         conn
+    }
+
+    /// The wall time.
+    pub(crate) fn wall(&self) -> WallMs {
+        WallMs(WALL + self.now.as_millis())
     }
 
     /// A connection from there that plays as a guest of that name.

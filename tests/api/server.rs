@@ -1,9 +1,9 @@
 //! A server on a free port with a small game, on a thread of its own, stopped when the test is over.
 
-use evertick::engine::{Context, Event, Game, Input, Refusal, To};
+use evertick::engine::{Context, Event, Game, Input, Refusal, Roster, To};
 use evertick::http::Page;
-use evertick::ids::PlayerId;
-use evertick::packet::Code;
+use evertick::ids::{AccountId, PlayerId};
+use evertick::packet::{Character, Code};
 use evertick::server::{Server, Settings, Stopper};
 use evertick::time::TickRate;
 use serde::{Deserialize, Serialize};
@@ -26,6 +26,8 @@ pub(crate) enum Said {
     Out,
     /// One of a stream: repetitions mean something.
     Step { x: i32 },
+    /// To play as another of the account's characters.
+    Become { character: u32 },
 }
 
 /// What it says.
@@ -47,6 +49,29 @@ impl<const SECOND: bool> Game for Yard<SECOND> {
     type In = Said;
     type Out = Heard;
     const NAME: &'static str = if SECOND { "garden" } else { "yard" };
+
+    /// In the first everybody plays as the account itself; in the second an account has two characters and chooses one when
+    /// it is there.
+    fn roster(&self, account: AccountId, name: &str) -> Roster {
+        if !SECOND {
+            return Roster { characters: Vec::new(), enters: Some((PlayerId(account.0), name.to_owned())) };
+        }
+        let character = |id| Character {
+            id,
+            name: format!("Gnome {id}"),
+            faction: "verdant".to_owned(),
+            class: "mage".to_owned(),
+            level: 1,
+            location_id: 1,
+            selected: false,
+        };
+        let characters = [0, 1].map(|n| character(account.0 * 10 + n)).into();
+        Roster { characters, enters: None }
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        SECOND && name == "Gnome A"
+    }
 
     fn is_stream(packet: &Said) -> bool {
         matches!(packet, Said::Step { .. })
@@ -79,6 +104,9 @@ fn said<const SECOND: bool>(
             (0..packets).for_each(|_| ctx.send(To::Player(player), &filler));
         }
         Said::Out => ctx.kick(player, Code::Kicked, "out of the yard"),
+        Said::Become { character } => {
+            ctx.become_player(player, PlayerId(character), &format!("Gnome {character}"));
+        }
         Said::Step { x } => ctx.send(To::Player(player), &Heard::Stepped { x }),
     }
     Ok(())

@@ -30,6 +30,35 @@ fn members(value: &Value, around: &str, into: &mut Vec<String>) {
 }
 
 #[test]
+fn the_calls_of_the_tables_have_their_methods() {
+    let running = Running::start(|mut settings| {
+        settings.engine.admin_token = evertick::engine::AdminToken::new("token");
+        Server::new(settings)
+    });
+    let page = read("docs/protocol.md");
+    for (heading, calls) in [("### Accounts", 3), ("### Bans", 3)] {
+        let rows = table(section(&page, heading), "call");
+        assert_eq!(rows.len(), calls, "{heading}");
+        for row in rows {
+            let (method, path) = row[0].split_once(' ').expect("a method and a path");
+            let allowed = methods(running.address, &path.replace("{id}", "1"));
+            assert!(allowed.split(", ").any(|have| have == method), "{}: {allowed}", row[0]);
+        }
+    }
+}
+
+/// What a preflight says of a path's methods.
+fn methods(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).expect("it listens");
+    let fields = "Origin: https://a.example\r\nAccess-Control-Request-Method: POST\r\nConnection: close";
+    write!(stream, "OPTIONS {path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n\r\n").expect("it reads");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).expect("text");
+    let line = answer.lines().find_map(|line| line.strip_prefix("Access-Control-Allow-Methods: "));
+    line.unwrap_or_else(|| panic!("{path}: {answer}")).to_owned()
+}
+
+#[test]
 fn the_requests_of_the_table_are_answered() {
     let running = Running::start(|settings| {
         let server = Server::new(settings).game("/ws", Eternity::new(Settings::default()));

@@ -1,4 +1,4 @@
-//! A game of one's own in one file: a meadow to walk on, flowers to pick that grow again, and a highscore.
+//! A game of one's own in one file: a meadow to walk on, flowers to pick that grow again, and a highscore that is kept.
 //!
 //! ```sh
 //! cargo run --example meadow
@@ -15,7 +15,7 @@
 //! say('highscore')
 //! ```
 //!
-//! A second tab is a second player. Another address goes behind `--`, such as `cargo run --example meadow -- 0.0.0.0:80`.
+//! The highscore is in `meadow-data`, and there again after a restart. A second tab is a second player. Another address goes behind `--`, such as `cargo run --example meadow -- 0.0.0.0:80`.
 //! `docs/your-own-game.md` goes through this file line by line.
 
 use evertick::engine::{Context, Game, Input, Refusal, To};
@@ -28,6 +28,7 @@ use std::collections::{BTreeMap, BTreeSet};
 const SIZE: i32 = 16;
 const FLOWERS: usize = 24;
 const GROWN_A_SECOND: f32 = 2.0;
+const NAMES: usize = 100;
 
 /// Column and row, from the top left.
 type Place = (i32, i32);
@@ -62,6 +63,7 @@ impl Game for Meadow {
     type In = In;
     type Out = Out;
     const NAME: &'static str = "meadow";
+    const COLLECTIONS: &'static [&'static str] = &["highscore"];
 
     /// Two steps to the right are two steps, not one that was sent twice.
     fn is_stream(packet: &In) -> bool {
@@ -71,11 +73,11 @@ impl Game for Meadow {
     fn handle(&mut self, ctx: &mut Context<'_, Self>, input: Input<In>) -> Result<(), Refusal> {
         self.changed = true;
         match input {
-            Input::Joined { player, name, .. } => _ = self.players.insert(player, (name, MIDDLE)),
-            Input::Left { player, .. } => {
-                let name = self.players.remove(&player).map(|(name, _)| name);
-                self.picked.remove(&name.unwrap_or_default());
+            Input::Loaded { records } => {
+                self.picked = records.first().and_then(|kept| kept.read().ok()).unwrap_or_default();
             }
+            Input::Joined { player, name, .. } => _ = self.players.insert(player, (name, MIDDLE)),
+            Input::Left { player, .. } => _ = self.players.remove(&player),
             Input::Packet { player, packet } => {
                 let Some((name, place)) = self.players.get_mut(&player) else { return Ok(()) };
                 let step = |from: i32, by: i32| (from + by.clamp(-1, 1)).clamp(0, SIZE - 1);
@@ -83,6 +85,11 @@ impl Game for Meadow {
                     In::Walk { dx, dy } => *place = (step(place.0, dx), step(place.1, dy)),
                     In::Pick if self.flowers.remove(place) => {
                         *self.picked.entry(name.clone()).or_default() += 1;
+                        while self.picked.len() > NAMES {
+                            let least = self.picked.iter().min_by_key(|(_, picked)| **picked);
+                            least.map(|(name, _)| name.clone()).map(|name| self.picked.remove(&name));
+                        }
+                        ctx.save("highscore", "picked", 1, &self.picked);
                     }
                     In::Pick => return Err(Refusal::new(Code::NotFound, "no flower grows here")),
                     In::Highscore => ctx.reply(&Out::Highscore { picked: self.picked.clone() }),
@@ -108,5 +115,6 @@ impl Game for Meadow {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let listen = std::env::args().nth(1).unwrap_or("127.0.0.1:8090".to_owned()).parse()?;
-    Server::new(Settings { listen, ..Settings::default() }).game("/ws", Meadow::default()).run()
+    let settings = Settings { listen, data_dir: Some("meadow-data".into()), ..Settings::default() };
+    Server::new(settings).game("/ws", Meadow::default()).run()
 }

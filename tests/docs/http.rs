@@ -2,6 +2,7 @@
 
 use super::markdown::{blocks, read, section, table};
 use super::own_game::Running;
+use evertick::engine::Game;
 use evertick::games::eternity::{Eternity, Settings};
 use evertick::http::Page;
 use evertick::server::Server;
@@ -84,4 +85,27 @@ fn the_requests_of_the_table_are_answered() {
     let (status, error) = get(running.address, "/nowhere");
     assert_eq!(status, 404);
     assert!(error.starts_with(r#"{"error":{"code":"not_found","message":""#), "{error}");
+}
+
+#[test]
+fn the_calls_of_eternity_are_those_of_its_table() {
+    let running = Running::start(|settings| {
+        Server::new(settings).game("/ws", Eternity::new(Settings::default()))
+    });
+    let page = read("docs/protocol.md");
+    let calls = table(section(&page, "## Eternity over HTTP"), "call");
+    let listed: Vec<String> = calls.iter().map(|row| row[0].clone()).collect();
+    let declared = <Eternity as Game>::ROUTES.iter().map(|route| format!("{} {}", route.method.name(), route.path));
+    assert_eq!(listed, declared.collect::<Vec<_>>());
+    for row in calls.iter().filter(|row| row[0].starts_with("GET ")) {
+        let expected = if row[1] == "everybody" { 200 } else { 401 };
+        assert_eq!(get(running.address, row[0].trim_start_matches("GET ")).0, expected, "{row:?}");
+    }
+    let shown = blocks(section(&page, "## Eternity over HTTP"), "json");
+    let told: Value = serde_json::from_str(&get(running.address, "/api/world/state").1).expect("JSON");
+    let state = shown.iter().find(|block| block.contains("reality")).expect("the page shows it");
+    let (mut in_page, mut in_answer) = (Vec::new(), Vec::new());
+    members(&serde_json::from_str(state).expect("JSON"), "", &mut in_page);
+    members(&told, "", &mut in_answer);
+    assert_eq!(in_page, in_answer);
 }

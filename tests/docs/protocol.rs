@@ -173,6 +173,7 @@ fn shapes_have_the_fields_that_packets_show() {
         ("LocationName", "game_state", "locations/0"),
         ("Exit", "game_state", "location/exits/0"),
         ("Shard", "game_state", "shards/0"),
+        ("Stack", "character_update", "inventory/0"),
         ("Speaker", "chat", "from"),
     ];
     let rows = table(section(&page, "## Shapes"), "shape");

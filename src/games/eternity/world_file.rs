@@ -485,7 +485,7 @@ exits = [{ at = [98, 32], to = 1, there = [8, 32] }]
                 "no way leads from the start to Away",
             ),
             ("[start]", "[start", 18, ""),
-            ("characters = 5", "characters = 0", 13, "characters is 1 to 100, not 0"),
+            ("\ncharacters = 5", "\ncharacters = 0", 13, "characters is 1 to 100, not 0"),
             ("hp = 140", "hp = 0", 15, "hp is 1 to 10000, not 0"),
             ("rogue = {", "thief = {", 17, "unknown field `thief`"),
         ];

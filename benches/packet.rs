@@ -4,7 +4,7 @@
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 use evertick::packet::{
-    BatchHead, Body, Encoding, Kind, ServerControl, encode, encode_client, end, open, separator,
+    BatchHead, Body, ClientTime, Encoding, Kind, ServerControl, encode, encode_client, end, open, separator,
 };
 use serde::{Deserialize, Serialize};
 use std::hint::black_box;
@@ -100,8 +100,11 @@ fn write(c: &mut Criterion) {
                 });
             });
         }
-        let pong =
-            ServerControl::Pong { time: Some(1_700_000_000_000), server_time: 1_700_000_000_007, tick: 8841 };
+        let pong = ServerControl::Pong {
+            time: Some(ClientTime::Whole(1_700_000_000_000)),
+            server_time: 1_700_000_000_007,
+            tick: 8841,
+        };
         group.throughput(Throughput::Elements(1));
         group.bench_function(format!("pong/{}", name(encoding)), |b| {
             b.iter(|| {

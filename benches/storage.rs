@@ -5,6 +5,8 @@
 //!
 //! Not criterion's: what counts is the distribution over real, synced commits, and the whole way from `submit` to `completed`.
 
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
+
 use evertick::account::{
     Answer, Change, Errand, Hasher, Json, Password, RecordId, Request, SavedRecord, Saves, Store, Ticket,
     Work,

@@ -67,6 +67,8 @@ fn run(address: SocketAddr, mode: Mode) -> Result<(), String> {
     let mut settings = Settings::default();
     // Nothing here grows stale while it waits to be sent: let the kernel hold as much as it can.
     settings.notsent_lowat = None;
+    // Who speaks here speaks to all, and waits for all anyway.
+    settings.flush_slice = 1024;
     let mut event_loop =
         EventLoop::bind(address, settings, Clock::start()).map_err(|e| format!("{address}: {e}"))?;
     println!("echo listening on ws://{}", event_loop.local_addr());

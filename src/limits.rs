@@ -125,6 +125,8 @@ pub const HASH_QUEUE: usize = 64;
 pub const SAVE_INTERVAL: Duration = Duration::from_secs(10);
 /// Records and renewals in one save; the next goes when that one is on disk.
 pub const SAVE_ITEMS: usize = 1024;
+/// How long a login session that has expired on disk stays there: its renewal may still be on the way.
+pub const SWEEP_LAG: Duration = Duration::from_secs(300);
 /// Login sessions of one account; a new one ends those that would expire first.
 pub const SESSIONS_PER_ACCOUNT: u32 = 16;
 /// Log lines waiting for their writer; more are dropped and counted.
@@ -140,6 +142,10 @@ const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
 const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);
 const _: () = assert!(CONTROL_BURST >= CONTROL_RATE);
+const _: () = assert!(
+    SWEEP_LAG.as_secs() >= 10 * SAVE_INTERVAL.as_secs(),
+    "a renewal is on disk before its session is swept"
+);
 const _: () = assert!(HASH_QUEUE < STORAGE_TICKETS as usize, "hashing leaves tickets for storage");
 const _: () =
     assert!(PACKET_DEPTH < 128, "serde_json reads 128 deep: ours is the bound that counts in both encodings");

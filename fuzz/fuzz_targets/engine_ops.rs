@@ -13,7 +13,7 @@ use evertick::games::eternity::packets::Channel;
 use evertick::games::eternity::place::{LocationId, Point};
 use evertick::games::eternity::{self, Eternity, In, Out};
 use evertick::ids::{ConnId, GameId};
-use evertick::packet::{AuthRequest, ClientControl, Encoding, Kind, encode_client};
+use evertick::packet::{AuthRequest, ClientControl, ClientTime, Encoding, Kind, encode_client};
 use evertick::registry::Ban;
 use evertick::sim::{PATH, Reader, Shell, opening};
 use evertick::time::{TickRate, WallMs};
@@ -236,7 +236,7 @@ impl Fuzz {
                 message: "word ".repeat(length.into()),
             },
             Act::Ping => {
-                let ping = ClientControl::Ping { time: Some(1) };
+                let ping = ClientControl::Ping { time: Some(ClientTime::Whole(1)) };
                 return self.message(peer, Kind::Control, id, &ping, change, cut);
             }
             Act::Quit => {

@@ -68,9 +68,9 @@ impl Dirty {
         }
     }
 
-    /// Has the next round begin as soon as nothing is under way.
+    /// Has the next round begin as soon as nothing is under way; asks for nothing where everything is on disk.
     pub fn ask(&mut self) {
-        self.asked = true;
+        self.asked = !self.is_clean();
     }
 
     /// Holds back the records of a commit that is being sent; [`Dirty::release`] comes with its answer.
@@ -102,7 +102,7 @@ impl Dirty {
         if self.under_way.is_some() {
             return None;
         }
-        if self.round.is_empty() && self.is_due(now) {
+        if self.round.is_empty() && !self.waiting.is_empty() && self.is_due(now) {
             self.round = std::mem::take(&mut self.waiting);
             self.round_began = Some(now);
             self.asked = false;

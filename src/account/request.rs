@@ -61,9 +61,10 @@ pub enum Request {
         /// What has expired by then is left out.
         now: WallMs,
     },
-    /// Deletes what has expired: login sessions and bans. [`Reply::Swept`].
+    /// Deletes what has expired: bans, and login sessions once they have been expired for `limits::SWEEP_LAG`, since a renewal may
+    /// still be on the way. [`Reply::Swept`].
     Sweep {
-        /// What has expired by then.
+        /// The present moment.
         now: WallMs,
     },
     /// Adds a ban. [`Reply::BanAdded`], or [`Refused::TooManyBans`].

@@ -7,7 +7,7 @@ use crate::client::{Batch, Connection, Error, Event, SendError, Settings, ToServ
 use crate::games::eternity::packets::Channel;
 use crate::games::eternity::{In, Out};
 use crate::net::Clock;
-use crate::packet::{AuthRequest, ClientControl, ServerControl, ServerPacket};
+use crate::packet::{AuthRequest, ClientControl, ClientTime, ServerControl, ServerPacket};
 use crate::random::{Random, Secrets};
 use crate::time::Time;
 use crate::websocket::CloseCode;
@@ -264,7 +264,7 @@ impl Bot {
             return Ok(());
         }
         shared.tally.traffic.packets_out += 1;
-        let ping = ClientControl::Ping { time: Some(shared.now.as_micros()) };
+        let ping = ClientControl::Ping { time: Some(ClientTime::Whole(shared.now.as_micros())) };
         let id = self.client.ask(ToServer::Control(&ping), &mut shared.secrets, &mut shared.out)?;
         self.pinged = Some((id, shared.clock.now()));
         self.flush(shared)

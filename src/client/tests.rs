@@ -4,7 +4,7 @@ use super::{Connection, Error, Event, Settings, ToServer};
 use crate::engine::{Context, Engine, Game, Input, Refusal as Refused, Settings as EngineSettings, To};
 use crate::ids::ConnId;
 use crate::outgoing::Next;
-use crate::packet::{AuthRequest, ClientControl, Code, Encoding, ServerControl, ServerPacket};
+use crate::packet::{AuthRequest, ClientControl, ClientTime, Code, Encoding, ServerControl, ServerPacket};
 use crate::random::Secrets;
 use crate::session;
 use crate::time::{Tick, Time, WallMs};
@@ -208,7 +208,7 @@ fn a_visit_from_the_handshake_to_the_goodbye() {
         assert_eq!(wire.heard, [Heard::Batch(1, vec![shout("hello"), shout(&"long ".repeat(40))])]);
         assert_eq!(wire.client.seq(), 1);
         wire.heard.clear();
-        let id = wire.ask(ToServer::Control(&ClientControl::Ping { time: Some(7) }));
+        let id = wire.ask(ToServer::Control(&ClientControl::Ping { time: Some(ClientTime::Whole(7)) }));
         wire.client.ping(b"there?", &mut wire.secrets, &mut wire.up);
         wire.settle();
         assert_eq!(wire.heard[0], Heard::Pong(b"there?".to_vec()));

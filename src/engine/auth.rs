@@ -187,13 +187,13 @@ impl Engine {
         }
     }
 
-    fn take_held_back(&mut self, conn: ConnId) -> Option<Box<HeldBack>> {
+    fn take_held_back(&mut self, conn: ConnId) -> Option<HeldBack> {
         let peer = self.core.peers.get_mut(conn)?;
-        let held = peer.held_back.take();
-        held.filter(|_| peer.session.phase() == Phase::Auth)
+        let held = peer.held_back.take()?;
+        (peer.session.phase() == Phase::Auth).then_some(*held)
     }
 
-    fn go_on_reading(&mut self, conn: ConnId, mut held: Box<HeldBack>, now: Time) {
+    fn go_on_reading(&mut self, conn: ConnId, mut held: HeldBack, now: Time) {
         self.receive_frames(conn, &mut held.input, now);
         self.core.account(conn);
         self.keep_budget(now);

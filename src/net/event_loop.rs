@@ -9,9 +9,7 @@ use super::transport::{Received, Transport};
 use super::waker::Waker;
 use super::{Control, Next, Service};
 use crate::ids::ConnId;
-use crate::limits::{
-    ACCEPT_BURST, FLUSH_SLICE, LINGER_BYTES, READ_BUDGET_PEER, READ_BUDGET_TURN, RECEIVE_BUFFER,
-};
+use crate::limits::{ACCEPT_BURST, LINGER_BYTES, READ_BUDGET_PEER, READ_BUDGET_TURN, RECEIVE_BUFFER};
 use crate::time::Time;
 use mio::net::TcpStream;
 use mio::{Events, Poll, Token};
@@ -168,7 +166,7 @@ impl EventLoop {
                 budget = budget.saturating_sub(self.serve(service, conn, *now));
             }
             // While a flush is cut into slices, so is the reading: neither keeps the other waiting.
-            if budget == 0 || self.attention_left && served == FLUSH_SLICE {
+            if budget == 0 || self.attention_left && served >= self.settings.flush_slice {
                 break;
             }
             if served % SERVED_PER_LOOK == 0
@@ -214,7 +212,9 @@ impl EventLoop {
                         self.discard(service, conn, len, now);
                     } else {
                         let next = service.receive(conn, &mut self.buffer[..len], &mut socket.writer(), now);
-                        self.settle(service, conn, next, now);
+                        if !socket.goes_on(next) {
+                            self.settle(service, conn, next, now);
+                        }
                     }
                 }
                 Received::Nothing => break,
@@ -286,10 +286,10 @@ impl EventLoop {
         self.flushing = true;
     }
 
-    /// Flushes at most [`FLUSH_SLICE`] of those who want attention, so that a ping's answer never waits behind
+    /// Flushes at most [`Settings::flush_slice`] of those who want attention, so that a ping's answer never waits behind
     /// everybody's batch. A cut flush makes the next poll return at once.
     fn flush<S: Service>(&mut self, service: &mut S, now: Time) {
-        for _ in 0..FLUSH_SLICE {
+        for _ in 0..self.settings.flush_slice.max(1) {
             let Some(conn) = service.attention() else {
                 self.attention_left = false;
                 if std::mem::take(&mut self.flushing) {
@@ -301,7 +301,9 @@ impl EventLoop {
                 && socket.phase != Phase::Lingering
             {
                 let next = service.flush(conn, &mut socket.writer(), now);
-                self.settle(service, conn, next, now);
+                if !socket.goes_on(next) {
+                    self.settle(service, conn, next, now);
+                }
             }
         }
         self.attention_left = true;

@@ -6,7 +6,7 @@
 
 use super::transport::{Received, Sent, Stopped, Transport};
 use crate::ids::ConnId;
-use crate::outgoing::Outgoing;
+use crate::outgoing::{Next, Outgoing};
 use mio::{Token, event::Event};
 use std::collections::VecDeque;
 use std::io::IoSlice;
@@ -98,6 +98,11 @@ impl Socket {
     /// Whether the connection is gone, as a write or an event has shown.
     pub(super) fn has_failed(&self) -> bool {
         self.failed
+    }
+
+    /// Whether an answer of the service changes nothing: the case of nearly all of them.
+    pub(super) fn goes_on(&self, next: Next) -> bool {
+        next == Next::Read && self.phase == Phase::Reading && !self.failed
     }
 
     /// Whether the service must be told that the socket takes bytes again; true once.

@@ -3,6 +3,7 @@
 //! Their fields are the contract's. Field order is the postcard encoding and never changes; a packet that needs
 //! another field becomes another packet.
 
+use super::client_time::ClientTime;
 use super::code::Code;
 use crate::ids::{AccountId, PlayerId};
 use serde::{Deserialize, Serialize};
@@ -18,7 +19,7 @@ pub enum ClientControl {
     /// Asks for a `pong`.
     Ping {
         /// Whatever the client wants to read again in the answer, usually its own clock.
-        time: Option<u64>,
+        time: Option<ClientTime>,
     },
     /// The client leaves; its player is gone at once.
     Disconnect {
@@ -53,7 +54,7 @@ pub enum ServerControl {
     /// The answer to a `ping`.
     Pong {
         /// The `ping`'s time, unread.
-        time: Option<u64>,
+        time: Option<ClientTime>,
         /// The server's wall clock, Unix milliseconds.
         server_time: u64,
         /// The current tick.

@@ -14,6 +14,7 @@
 
 pub mod batch;
 pub mod client;
+pub mod client_time;
 pub mod code;
 pub mod control;
 pub mod encoding;
@@ -27,6 +28,7 @@ pub mod variant;
 
 pub use batch::{BatchHead, Body, end, separator};
 pub use client::{Batch, Packet, Packets, ServerPacket, encode_client, read_batch};
+pub use client_time::ClientTime;
 pub use code::Code;
 pub use control::{
     AuthRequest, AuthResponse, Character, ClientControl, Credentials, Resume, ServerControl, Versions,

@@ -9,7 +9,8 @@ use super::scenario::{Conduct, Script};
 use super::visitor::Visitor;
 use crate::engine::Game;
 use crate::packet::{
-    AuthRequest, ClientControl, Encoding, Kind, Packet, ServerControl, ServerPacket, encode_client,
+    AuthRequest, ClientControl, ClientTime, Encoding, Kind, Packet, ServerControl, ServerPacket,
+    encode_client,
 };
 use crate::random::Random;
 use crate::time::Time;
@@ -193,7 +194,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     fn play(&mut self) {
         if self.chance.chance(0.1) {
             let id = self.next_id();
-            let time = Some(self.chance.bits());
+            let time = Some(ClientTime::Whole(self.chance.bits()));
             return self.send(Kind::Control, id, &ClientControl::Ping { time });
         }
         if self.chance.chance(0.03) {
@@ -229,7 +230,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         match self.script.act(&mut self.chance) {
             Some(act) => encode(self.encoding, Kind::Game, Some(self.next_id), &act, &mut packet),
             None => {
-                let ping = ClientControl::Ping { time: Some(1) };
+                let ping = ClientControl::Ping { time: Some(ClientTime::Whole(1)) };
                 encode(self.encoding, Kind::Control, Some(self.next_id), &ping, &mut packet);
             }
         }

@@ -111,9 +111,10 @@ pub(super) fn renew(db: &Connection, renewals: &[(TokenDigest, WallMs)]) -> Resu
 }
 
 pub(super) fn sweep(db: &Connection, now: WallMs) -> Outcome {
-    let delete = |sql: &str| db.prepare_cached(sql)?.execute(params![millis(now)]);
-    let sessions = count(delete("DELETE FROM login_session WHERE expires <= ?1")?);
-    let bans = count(delete("DELETE FROM ban WHERE expires <= ?1")?);
+    let delete = |sql: &str, until: i64| db.prepare_cached(sql)?.execute(params![until]);
+    let certainly = millis(now) - limits::SWEEP_LAG.as_millis() as i64;
+    let sessions = count(delete("DELETE FROM login_session WHERE expires <= ?1", certainly)?);
+    let bans = count(delete("DELETE FROM ban WHERE expires <= ?1", millis(now))?);
     Ok(Ok(Reply::Swept { sessions, bans }))
 }
 

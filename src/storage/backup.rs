@@ -1,6 +1,6 @@
 //! A copy of the database, also of a running server's.
 
-use super::database::{FILE, connect};
+use super::database::{FILE, connect, sync_name};
 use super::error::OpenError;
 use super::schema;
 use rusqlite::backup::{Backup, StepResult};
@@ -107,6 +107,7 @@ fn publish(file: &Path, target: &Path) -> Result<u64, String> {
             // There are file systems without links.
             Err(_) => fs::rename(file, target)?,
         }
+        sync_name(target)?;
         Ok(written.metadata()?.len())
     };
     published().map_err(|error| error.to_string())

@@ -47,33 +47,52 @@ pub fn check(folder: &Path) -> Result<Checked, OpenError> {
     }
     let connection = connect(&file)?;
     let version = schema::inspect(&connection, &file)?;
-    let read = || -> Result<Checked, StoreError> {
-        connection.pragma_update(None, "query_only", true)?;
-        let damage = damage(&connection)?;
-        // Of a file without tables, as one that was never served, there is nothing to count.
-        let counts = if version > 0 { counts(&connection)? } else { Vec::new() };
-        Ok(Checked { file: file.clone(), version, damage, counts })
-    };
-    read().map_err(|error| OpenError::Store(file.clone(), error))
+    read(&connection, version)
+        .map(|(damage, counts)| Checked { file: file.clone(), version, damage, counts })
+        .map_err(|error| OpenError::Store(file, error))
 }
 
-fn damage(db: &Connection) -> Result<Vec<String>, StoreError> {
-    let mut found = Vec::new();
-    let mut integrity = db.prepare("PRAGMA integrity_check")?;
-    for line in integrity.query_map([], |row| row.get::<_, String>(0))? {
-        found.push(line?.replace('\n', " "));
-    }
-    found.retain(|line| line != "ok");
-    let mut keys = db.prepare("PRAGMA foreign_key_check")?;
-    let tables = keys.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, String>(2)?)))?;
-    for pair in tables {
-        let (table, parent) = pair?;
-        found.push(format!("a row of {table} belongs to no {parent}"));
+/// What is damaged, and how many there are of what.
+type Found = (Vec<String>, Vec<(String, u64)>);
+
+fn read(db: &Connection, version: i64) -> Result<Found, StoreError> {
+    db.pragma_update(None, "query_only", true)?;
+    let mut found = (Vec::new(), Vec::new());
+    // Of a file without tables, as one that was never served, there is nothing to count.
+    let looked = integrity(db, &mut found.0)
+        .and_then(|()| ownership(db, &mut found.0))
+        .and_then(|()| if version > 0 { counts(db, &mut found.1) } else { Ok(()) });
+    match looked {
+        // So damaged that looking any further ended in it.
+        Err(StoreError::Corrupt(what)) => found.0.push(what),
+        other => other?,
     }
     Ok(found)
 }
 
-fn counts(db: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+fn integrity(db: &Connection, damage: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut pragma = db.prepare("PRAGMA integrity_check")?;
+    let mut rows = pragma.query([])?;
+    while let Some(row) = rows.next()? {
+        let line: String = row.get(0)?;
+        if line != "ok" {
+            damage.push(line.replace('\n', " "));
+        }
+    }
+    Ok(())
+}
+
+fn ownership(db: &Connection, damage: &mut Vec<String>) -> Result<(), StoreError> {
+    let mut pragma = db.prepare("PRAGMA foreign_key_check")?;
+    let mut rows = pragma.query([])?;
+    while let Some(row) = rows.next()? {
+        let (table, parent): (String, String) = (row.get(0)?, row.get(2)?);
+        damage.push(format!("a row of {table} belongs to no {parent}"));
+    }
+    Ok(())
+}
+
+fn counts(db: &Connection, counts: &mut Vec<(String, u64)>) -> Result<(), StoreError> {
     let sql = "SELECT 'accounts', (SELECT count(*) FROM account)
         UNION ALL SELECT 'login sessions', (SELECT count(*) FROM login_session)
         UNION ALL SELECT 'bans', (SELECT count(*) FROM ban)
@@ -81,10 +100,9 @@ fn counts(db: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
             FROM record GROUP BY game, collection ORDER BY game, collection)
         UNION ALL SELECT * FROM (SELECT game || ' events', count(*) FROM event GROUP BY game ORDER BY game)";
     let mut select = db.prepare(sql)?;
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    rows.map(|row| {
-        let (what, count): (String, i64) = row?;
-        Ok((what, number(count, "count")?))
-    })
-    .collect()
+    let mut rows = select.query([])?;
+    while let Some(row) = rows.next()? {
+        counts.push((row.get(0)?, number(row.get(1)?, "count")?));
+    }
+    Ok(())
 }

@@ -40,10 +40,15 @@ impl Database {
     /// Another server has it; it is damaged, another program's, or a newer version's, and then it is left as it is; the
     /// system will not let it be made, read or written.
     pub fn open(folder: &Path) -> Result<Database, OpenError> {
-        fs::create_dir_all(folder).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        let failed = |error| OpenError::Folder(folder.to_owned(), error);
+        fs::create_dir_all(folder).map_err(failed)?;
         let lock = lock(folder)?;
         let file = folder.join(FILE);
-        private(&file).map_err(|error| OpenError::Folder(folder.to_owned(), error))?;
+        private(&file).map_err(failed)?;
+        // The name of a new file outlives a power cut too, not only what is written in it. So should its folder's, but
+        // what that stands in may be nothing that this process may read.
+        sync_name(&file).map_err(failed)?;
+        let _ = sync_name(folder);
         let mut connection = connect(&file)?;
         schema::inspect(&connection, &file)?;
         prepare(&mut connection).map_err(|error| OpenError::Store(file, error))?;
@@ -136,6 +141,15 @@ fn private(file: &Path) -> io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     options.open(file).map(drop)
+}
+
+/// Has the name of a file or a folder on disk. What is not Unix has no way to.
+pub(super) fn sync_name(path: &Path) -> io::Result<()> {
+    if cfg!(unix) {
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        File::open(folder.unwrap_or(Path::new(".")))?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// A connection to a file that is there.

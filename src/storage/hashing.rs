@@ -56,6 +56,10 @@ impl Argon2id {
 
     fn verify(&self, password: &Password, against: &PasswordHash) -> Result<bool, HashError> {
         let stored = phc::PasswordHash::new(against.expose()).map_err(|_| HashError::Unreadable)?;
+        // Without these two there is nothing to compare, which the verifier would call a wrong password.
+        if stored.salt.is_none() || stored.hash.is_none() {
+            return Err(HashError::Unreadable);
+        }
         match self.argon2.verify_password(password.expose(), &stored) {
             Ok(()) => Ok(true),
             Err(Error::PasswordInvalid) => Ok(false),
@@ -89,4 +93,32 @@ fn hash(argon2: &Argon2<'_>, password: &[u8], salt: [u8; 16]) -> Result<Password
     let hash: Result<phc::PasswordHash, Error> = argon2.hash_password_with_salt(password, &salt);
     let hash = hash.map_err(|error| HashError::Failed(error.to_string()))?;
     Ok(PasswordHash::new(hash.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Everything of a hash but its salt and its output: what it cost.
+    fn cost_of(hash: &PasswordHash) -> String {
+        let fields: Vec<&str> = hash.expose().split('$').collect();
+        fields[..4].join("$")
+    }
+
+    #[test]
+    fn nobody_s_password_costs_as_much_as_somebody_s() {
+        let mut hasher = Argon2id::new(Cost { memory_kib: 64, passes: 3 }).expect("a cost");
+        let password = Password::new("correct horse").expect("long enough");
+        let Ok(Hashed::Hash(hash)) = hasher.work(&Work::Hash { password, salt: [1; 16] }) else {
+            panic!("there is memory")
+        };
+        assert_eq!(cost_of(&hash), "$argon2id$v=19$m=64,t=3,p=1");
+        assert_eq!(cost_of(&hasher.decoy), cost_of(&hash));
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let hasher = Argon2id::new(Cost { memory_kib: 8, passes: 1 }).expect("a cost");
+        assert!(!format!("{hasher:?}").contains("argon2id$"), "{hasher:?}");
+    }
 }

@@ -11,6 +11,17 @@ use tungstenite::Message;
 const PROTOCOLS: [&str; 2] = ["evertick.v1.json", "evertick.v1.postcard"];
 
 #[test]
+fn a_ping_may_carry_any_number_in_json() {
+    // A browser's clock gives fractions; they were refused as unreadable.
+    let server = start(|_| {});
+    let mut player = Player::join(server.addr, "Ann");
+    for time in [json!(5012.300000011921), json!(-3.5), json!(u64::MAX)] {
+        let pong = player.request("ping", json!({"time": time}));
+        assert_eq!((&pong["type"], &pong["data"]["time"]), (&json!("pong"), &time));
+    }
+}
+
+#[test]
 fn all_hear_what_one_says_in_either_encoding() {
     let server = start(|_| {});
     let mut ann = Player::join_speaking(server.addr, PROTOCOLS[0], "Ann");

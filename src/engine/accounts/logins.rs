@@ -55,6 +55,11 @@ impl Logins {
         WallMs(wall.0.saturating_add(self.timeout_ms))
     }
 
+    /// By how much a session's end may have moved without storage being told.
+    pub(in crate::engine) fn lag_ms(&self) -> u64 {
+        self.timeout_ms / RENEWALS_PER_LIFE
+    }
+
     /// Adds one that storage has.
     pub(in crate::engine) fn add(&mut self, session: &LoginSession, name: Username) {
         let LoginSession { digest, account, expires, .. } = *session;
@@ -74,7 +79,7 @@ impl Logins {
 
     /// It was used. What storage is to be told: a moment before its end it is not asked to note each packet.
     pub(in crate::engine) fn renew(&mut self, digest: TokenDigest, wall: WallMs) -> Option<WallMs> {
-        let (expires, steps) = (self.expiry(wall), self.timeout_ms / RENEWALS_PER_LIFE);
+        let (expires, steps) = (self.expiry(wall), self.lag_ms());
         let entry = self.sessions.get_mut(&digest).filter(|entry| !entry.is_over(wall))?;
         entry.expires = entry.expires.max(expires);
         let moved = entry.expires.0 - entry.told.0.min(entry.expires.0) > steps;

@@ -28,7 +28,6 @@ use crate::account::{
     Username,
 };
 use crate::ids::{AccountId, ConnId};
-use crate::limits;
 use crate::packet::Code;
 use crate::random::Secrets;
 use crate::time::{Time, WallMs};
@@ -229,8 +228,8 @@ impl Engine {
             self.accounts.logins.sweep(wall);
             self.accounts.bans.sweep(wall);
             // What storage knows of renewals is a little old; where all tickets are out, the next sweep will do.
-            let lag = SWEEP_LAG + self.core.settings.session_timeout / 32;
-            let before = WallMs(wall.0.saturating_sub(lag.as_millis() as u64));
+            let lag = self.accounts.logins.lag_ms();
+            let before = WallMs(wall.0.saturating_sub(lag));
             let _ = self.begin(Step::Sweeping, Errand::Store(Request::Sweep { now: before }));
         }
     }
@@ -248,9 +247,6 @@ impl Engine {
 
 /// How often, at the least, sessions are renewed whose players are in the world.
 const HELD_RENEWED: Duration = Duration::from_secs(60);
-
-/// How much longer than in memory what has expired stays in storage: renewals that lag come first.
-const SWEEP_LAG: Duration = Duration::from_secs(3 * limits::SAVE_INTERVAL.as_secs());
 
 impl Trouble {
     /// An answer that is not what was hoped for.

@@ -63,7 +63,11 @@ fn the_numbers_of_control_packets_never_change() {
 fn a_batch() {
     let head = BatchHead { seq: 41, tick: 8841, time: 1_700_000_000_000 };
     let bodies = |encoding| {
-        let pong = ServerControl::Pong { time: Some(5), server_time: 1_700_000_000_007, tick: 8841 };
+        let pong = ServerControl::Pong {
+            time: Some(ClientTime::Whole(5)),
+            server_time: 1_700_000_000_007,
+            tick: 8841,
+        };
         let state = Sample::Chat { channel: Channel::Local, message: String::from("hi") };
         [
             server_packet(encoding, Kind::Control, Some(7), &pong),

@@ -85,7 +85,7 @@ fn client_controls() -> Vec<ClientControl> {
         }),
         ClientControl::AuthRequest(AuthRequest { guest: some("Zoë"), ..auth.clone() }),
         ClientControl::AuthRequest(AuthRequest { resume, ..auth }),
-        ClientControl::Ping { time: Some(1_700_000_000_000) },
+        ClientControl::Ping { time: Some(ClientTime::Whole(1_700_000_000_000)) },
         ClientControl::Ping { time: None },
         ClientControl::Disconnect { reason: String::from("bye") },
     ]
@@ -140,7 +140,7 @@ fn server_controls() -> Vec<ServerControl> {
         },
         ServerControl::AuthResponse(Box::new(response)),
         ServerControl::AuthResponse(Box::new(resumed)),
-        ServerControl::Pong { time: Some(5), server_time: 1_700_000_000_000, tick: 8841 },
+        ServerControl::Pong { time: Some(ClientTime::Whole(5)), server_time: 1_700_000_000_000, tick: 8841 },
         ServerControl::Pong { time: None, server_time: 0, tick: 0 },
         ServerControl::Disconnect { code: Code::Shutdown, message: message(), retry_after_ms: Some(1000) },
         ServerControl::Ok,

@@ -252,7 +252,12 @@ fn depth_is_bounded_in_both_encodings() {
 #[test]
 fn a_packet_is_read_as_what_it_is() {
     for encoding in Encoding::ALL {
-        let ping = client_message(encoding, Kind::Control, Some(3), &ClientControl::Ping { time: Some(1) });
+        let ping = client_message(
+            encoding,
+            Kind::Control,
+            Some(3),
+            &ClientControl::Ping { time: Some(ClientTime::Whole(1)) },
+        );
         let envelope = open(encoding, &ping).expect("it was encoded");
         assert_eq!((envelope.id, envelope.kind), (Some(3), Kind::Control));
         assert_eq!(envelope.variant::<Sample>(), Some(Variant { index: 1, name: "ping" }));

@@ -7,6 +7,8 @@ use crate::limits;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
 
+const LAG: u64 = limits::SWEEP_LAG.as_millis() as u64;
+
 /// What the database should be, in the plainest way.
 #[derive(Default)]
 struct Model {
@@ -110,7 +112,7 @@ impl Model {
                 Reply::Sessions(live.map(|s| (s.clone(), name(s))).collect())
             }
             Request::Sweep { now } => {
-                let sessions = self.end(|s| s.expires <= *now);
+                let sessions = self.end(|s| s.expires.0 + LAG <= now.0);
                 let before = self.bans.len();
                 self.bans.retain(|ban| ban.expires.is_none_or(|expires| expires > *now));
                 Reply::Swept { sessions, bans: (before - self.bans.len()) as u32 }
@@ -246,7 +248,9 @@ fn requests() -> impl Strategy<Value = Request> {
         1 => prop::collection::vec(digests(), 0..4).prop_map(Request::EndSessions),
         1 => accounts().prop_map(Request::EndSessionsOf),
         1 => moments().prop_map(|now| Request::Sessions { now }),
-        1 => moments().prop_map(|now| Request::Sweep { now }),
+        1 => (moments(), any::<bool>()).prop_map(|(now, late)| {
+            Request::Sweep { now: WallMs(now.0 + if late { LAG } else { 0 }) }
+        }),
         2 => bans(),
         1 => (0..8u32).prop_map(Request::LiftBan),
         1 => Just(Request::Bans),

@@ -209,6 +209,31 @@ fn finishing_does_everything_that_was_handed_in() {
     assert_eq!(records(&mut again, "piece", "").len(), 200);
 }
 
+/// A hasher that says how it ranks among threads.
+#[cfg(target_os = "linux")]
+struct Ranked(Sender<i32>);
+
+#[cfg(target_os = "linux")]
+impl Hasher for Ranked {
+    fn work(&mut self, _: &Work) -> Result<Hashed, HashError> {
+        let rank = rustix::process::getpriority_process(None).expect("one's own can be asked");
+        self.0.send(rank).expect("the test listens");
+        Ok(Hashed::Verified(true))
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn hashing_comes_last_and_lowers_nobody_else() {
+    let own = || rustix::process::getpriority_process(None).expect("one's own can be asked");
+    let (before, (rank, ranked)) = (own(), channel());
+    let mut storage = Storage::start(memory(), Ranked(rank), || {}).expect("threads");
+    let work = Work::Verify { password: Password::new("correct horse").expect("long enough"), against: None };
+    storage.submit(ticket(0), Errand::Hash(work));
+    assert_eq!(ranked.recv_timeout(PATIENCE).expect("it is done"), 19);
+    assert_eq!(own(), before);
+}
+
 fn cheap() -> Argon2id {
     Argon2id::new(Cost { memory_kib: 8, passes: 1 }).expect("a cost")
 }

@@ -13,6 +13,9 @@ mod auth;
 #[cfg(feature = "storage")]
 #[path = "api/bans.rs"]
 mod bans;
+#[cfg(all(feature = "storage", feature = "eternity"))]
+#[path = "api/characters.rs"]
+mod characters;
 #[path = "api/client.rs"]
 mod client;
 #[path = "api/deadlines.rs"]

@@ -326,7 +326,7 @@ impl Engine {
     }
 
     /// Hands a game what it has kept, all of it at once: the first that it hears. Where there is storage every game is called
-    /// for, be it with nothing.
+    /// for, be it with nothing. It hears so in the first tick: **one has to run before anybody may come**.
     ///
     /// # Errors
     /// The game cannot read one of the records; it is told of none.

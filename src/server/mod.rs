@@ -278,7 +278,10 @@ impl Bound {
     /// # Errors
     /// Only when the system's poll fails.
     pub fn run(mut self) -> io::Result<()> {
-        self.node.engine.start(self.node.clock.now(), wall());
+        let now = self.node.clock.now();
+        self.node.engine.start(now, wall());
+        // Games hear of what they have kept before anybody comes in.
+        self.node.engine.tick(Tick(0), now, wall());
         let outcome = self.events.run(&mut self.node);
         self.node.keeping.finish(&mut self.node.engine, self.node.clock.now());
         outcome

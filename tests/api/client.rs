@@ -366,24 +366,16 @@ impl Player {
         };
         assert_eq!(encoding, self.encoding, "the server sends frames of the subprotocol's kind");
         let bytes = message.clone().into_data();
-        let batch = packet::read_batch(encoding, &bytes).unwrap();
-        let seq = batch.head.seq;
+        let (seq, packets) = match encoding {
+            Encoding::Json => read_json(&bytes),
+            Encoding::Postcard => read_postcard(&bytes),
+        };
         let before = self.seq;
-        for packet in batch.packets::<Heard>() {
-            let packet = packet.unwrap();
-            let shown = match &packet.packet {
-                ServerPacket::Control(control) => serde_json::to_value(control).unwrap(),
-                ServerPacket::Game(heard) => serde_json::to_value(heard).unwrap(),
-            };
-            let (name, data) = match shown {
-                Value::String(name) => (name, Value::Null),
-                Value::Object(one) => one.into_iter().next().unwrap(),
-                other => panic!("no packet: {other}"),
-            };
-            if name == "auth_response" {
+        for packet in packets {
+            if packet["type"] == "auth_response" {
                 self.seq = Some(0);
             }
-            self.packets.push_back(json!({"type": name, "re": packet.re, "data": data}));
+            self.packets.push_back(packet);
         }
         match before {
             // Batches up to the one with auth_response belong to the connection.
@@ -394,6 +386,32 @@ impl Player {
             }
         }
     }
+}
+
+/// A batch's number and its packets, whatever game's they are.
+fn read_json(bytes: &[u8]) -> (u64, Vec<Value>) {
+    let batch: Value = serde_json::from_slice(bytes).unwrap();
+    let told = |packet: &Value| json!({"type": packet["type"], "re": packet["re"], "data": packet["data"]});
+    let packets = batch["packets"].as_array().unwrap().iter().map(told).collect();
+    (batch["seq"].as_u64().unwrap(), packets)
+}
+
+/// The same in postcard, of the yard's packets.
+fn read_postcard(bytes: &[u8]) -> (u64, Vec<Value>) {
+    let batch = packet::read_batch(Encoding::Postcard, bytes).unwrap();
+    let told = |packet: packet::Packet<Heard>| {
+        let shown = match &packet.packet {
+            ServerPacket::Control(control) => serde_json::to_value(control).unwrap(),
+            ServerPacket::Game(heard) => serde_json::to_value(heard).unwrap(),
+        };
+        let (name, data) = match shown {
+            Value::String(name) => (name, Value::Null),
+            Value::Object(one) => one.into_iter().next().unwrap(),
+            other => panic!("no packet: {other}"),
+        };
+        json!({"type": name, "re": packet.re, "data": data})
+    };
+    (batch.head.seq, batch.packets::<Heard>().map(|packet| told(packet.unwrap())).collect())
 }
 
 /// The bytes of a packet in postcard, by way of the enums, for tests speak JSON.

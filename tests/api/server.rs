@@ -150,6 +150,11 @@ pub(crate) fn start_observed(
         .game("/ws/other", Yard::<true>)
         .page(Page::new("/", "text/html; charset=utf-8", PAGE.as_bytes()))
         .observe(Box::new(observer));
+    run(server)
+}
+
+/// Runs any server.
+pub(crate) fn run(server: Server) -> Running {
     let bound = server.bind().unwrap();
     let (addr, stopper) = (bound.local_addr(), bound.stopper());
     Running { addr, stopper, thread: Some(std::thread::spawn(move || bound.run())) }

@@ -107,8 +107,8 @@ export class Door {
     byId('to-register').addEventListener('click', () => this.#showAccount('register'));
     byId('account-back').addEventListener('click', () => this.#showGuest());
     byId('account-other').addEventListener('click', () => this.#showAccount(this.#way === 'login' ? 'register' : 'login'));
-    // The wait is one name's.
-    byId('account-name').addEventListener('input', () => this.#accountForm.stopWaiting());
+    // What was refused, and the wait, were another name's.
+    byId('account-name').addEventListener('input', () => this.#accountForm.clear());
     byId('account-reveal').addEventListener('click', () => this.#reveal(byId('account-password').type === 'password'));
   }
 
@@ -117,8 +117,9 @@ export class Door {
     this.#door.scrollTop = 0;
   }
 
-  #showGuest() {
+  #showGuest(said = '') {
     this.#show('door-form');
+    byId('door-said').textContent = said;
     byId('door-name').focus();
   }
 
@@ -177,6 +178,8 @@ export class Door {
   }
 
   async #logOut() {
+    // It is under way already.
+    if (!this.#account.token) return;
     let words = 'You are logged out.';
     try {
       await this.#account.logout();
@@ -185,8 +188,7 @@ export class Door {
       if (!LOGIN_OVER.has(error.code)) words = 'You are logged out on this page. The server could not be told: there the login ends by itself.';
     }
     this.#forget();
-    this.#showGuest();
-    byId('door-said').textContent = words;
+    this.#showGuest(words);
   }
 
   #loggedOut(words) {

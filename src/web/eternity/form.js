@@ -51,7 +51,7 @@ export class Form {
   clear() {
     for (const input of this.#form.querySelectorAll('[aria-invalid]')) this.#forgive(input);
     this.#trouble.textContent = '';
-    this.stopWaiting();
+    this.#stopWaiting();
   }
 
   /** Says what is wrong, and puts the cursor there. */
@@ -62,7 +62,7 @@ export class Form {
     input?.focus();
   }
 
-  stopWaiting() {
+  #stopWaiting() {
     clearInterval(this.#counter);
     this.#waitEnds = 0;
     this.#showButton();
@@ -104,7 +104,7 @@ export class Form {
 
   #count() {
     if (performance.now() < this.#waitEnds) return this.#showButton();
-    this.stopWaiting();
+    this.#stopWaiting();
     this.#trouble.textContent = '';
   }
 

@@ -1,13 +1,15 @@
 /**
- * The page of Shards of Eternity: comes in as a guest, walks, talks. This file ties the parts together and holds what
- * happens when: packets go into the `World`, hands move the `Walker`, each frame is drawn by the `Scene`.
+ * The page of Shards of Eternity: comes in as a guest or with a character, walks, talks. This file ties the parts together
+ * and holds what happens when: the `Door` says who comes in, packets go into the `World`, hands move the `Walker`, each frame
+ * is drawn by the `Scene`.
  *
  * A game of your own needs none of this but `evertick.js`.
  */
 
-import { Evertick, EvertickError } from './evertick.js';
+import { Account, Evertick, EvertickError } from './evertick.js';
 import { Chat } from './eternity/chat.js';
 import { listen } from './eternity/controls.js';
+import { Door } from './eternity/door.js';
 import { factionColour } from './eternity/figures.js';
 import { Hud, describe, seconds } from './eternity/hud.js';
 import { Inspector } from './eternity/inspector.js';
@@ -25,16 +27,17 @@ const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
 const PASSING = new Set(['unreachable', 'busy', 'not_ready', 'world_full', 'connecting_too_fast', 'shutdown', 'lost', 'timeout']);
 /** Of an exit's reach: from closer than this a walker who means to leave goes through. */
 const GATE_SHARE = 0.7;
-const NAME_KEY = 'eternity.name';
+const TITLE = document.title;
 /** What is seen before the door: a wood that is on no map. */
 const OUTSIDE = { id: 7, name: '', terrain: 'forest', width: 256, height: 256, safe: false, exit_reach: 0, exits: [] };
 
 const byId = (id) => document.getElementById(id);
 const map = byId('map');
-const door = byId('door');
 const world = new World();
 const walker = new Walker();
 const server = new Evertick();
+const account = new Account();
+const door = new Door(account, enter);
 const scene = new Scene(map, byId('minimap'), world, walker);
 const hud = new Hud();
 const inspector = new Inspector();
@@ -44,7 +47,10 @@ const chat = new Chat(
   () => { scene.inset = chat.covers; },
 );
 
-let playerName = '';
+/** Who is inside, or was and is coming back: a guest's name or a character. @type {{guest?: string, character?: object}} */
+let playing = {};
+/** Counts what was begun to come in: one that was given up stays out. */
+let entrances = 0;
 /** The way out that the walk leads to, or null. */
 let goal = null;
 let isTravelling = false;
@@ -95,21 +101,26 @@ function stand(location, position) {
 
 // --- coming and going ------------------------------------------------------------------------------------------------
 
-async function enter(name) {
-  playerName = name;
-  setBusy(true);
-  try {
-    await server.connect({ guest: name, pingMs: PING_MS });
-    welcome();
-  } catch (error) {
-    refused(error);
-  } finally {
-    setBusy(false);
-  }
+/** Comes in; rejects with why not. */
+async function enter(who) {
+  playing = who;
+  entrances += 1;
+  const entrance = entrances;
+  const credentials = await credentialsOf(who);
+  if (entrance !== entrances) return;
+  await server.connect({ ...credentials, pingMs: PING_MS });
+  welcome();
+}
+
+/** A guest has a name; a character is chosen first, and then comes in with its account's token. */
+async function credentialsOf({ guest, character }) {
+  if (!character) return { guest };
+  await account.selectCharacter(character.id);
+  return { token: account.token };
 }
 
 function welcome() {
-  remember(playerName);
+  door.close(playing);
   retry = { count: 0, timer: null };
   setPhase('world');
   hud.notice('');
@@ -118,17 +129,11 @@ function welcome() {
   map.focus();
 }
 
-/** What a connect came to that did not come about: back to the door, unless one was inside and it may pass. */
-function refused(error) {
-  if (document.body.dataset.phase === 'lost' && PASSING.has(error.code)) return comeBack(error);
-  showDoor(describe(error));
-}
-
 server.on('client:state', ({ state, reason }) => {
   // Until one is inside, the promise of `connect` has the reason.
   if (document.body.dataset.phase !== 'world') return;
   if (state === 'lost') comeBack(reason);
-  if (state === 'ended') showDoor(reason.code === 'closed' ? '' : describe(reason));
+  if (state === 'ended') goOut(reason.code === 'closed' ? null : reason);
 });
 
 function comeBack(reason) {
@@ -137,39 +142,45 @@ function comeBack(reason) {
   setPhase('lost');
   const wait = Math.max(RETRY_MS[Math.min(retry.count, RETRY_MS.length - 1)], reason.retryAfterMs ?? 0);
   hud.notice(`${describe({ code: reason.code, message: reason.message })} Trying again in ${seconds(wait)}.`, Infinity);
-  retry = { count: retry.count + 1, timer: setTimeout(() => enter(playerName), wait) };
+  retry = { count: retry.count + 1, timer: setTimeout(tryAgain, wait) };
 }
 
+async function tryAgain() {
+  try {
+    await enter(playing);
+  } catch (error) {
+    if (document.body.dataset.phase !== 'lost') return;
+    if (PASSING.has(error.code)) comeBack(error);
+    else goOut(error);
+  }
+}
+
+/** Leaves the world, or gives up coming back. */
 function leave() {
-  clearTimeout(retry.timer);
   server.close();
-  showDoor('');
+  goOut(null);
 }
 
-function showDoor(trouble) {
+/** To the door: nobody is inside any more, and this is why, where it was not one's own wish. */
+function goOut(error) {
   clearTimeout(retry.timer);
   retry = { count: 0, timer: null };
+  entrances += 1;
   world.leave();
   scene.show(OUTSIDE);
+  document.title = TITLE;
   hud.notice('');
   hud.hint('');
   hud.gate(null);
   openPanel('around', false);
   setPhase('door');
-  byId('door-trouble').textContent = trouble;
-  byId('door-name').focus();
+  door.open(error);
 }
 
 /** `door`: not inside. `world`: inside. `lost`: was inside and is coming back. */
 function setPhase(phase) {
   document.body.dataset.phase = phase;
-  door.hidden = phase !== 'door';
   byId('stage').inert = phase === 'door';
-}
-
-function setBusy(isBusy) {
-  byId('door-enter').disabled = isBusy;
-  byId('door-enter').textContent = isBusy ? 'Entering …' : 'Enter as a guest';
 }
 
 // --- walking ---------------------------------------------------------------------------------------------------------
@@ -312,29 +323,21 @@ byId('gate-button').addEventListener('click', () => {
   takeGate();
   map.focus();
 });
-byId('door-form').addEventListener('submit', (event) => {
-  event.preventDefault();
-  byId('door-trouble').textContent = '';
-  enter(byId('door-name').value.trim());
-});
 
-/** The name is kept for the next visit, where the browser allows it. */
-function remember(name) {
-  try {
-    localStorage.setItem(NAME_KEY, name);
-  } catch {
-    // Without storage one writes the name again.
-  }
-}
+// --- the beginning ---------------------------------------------------------------------------------------------------
 
-function remembered() {
-  try {
-    return localStorage.getItem(NAME_KEY) ?? '';
-  } catch {
-    return '';
-  }
-}
-
-byId('door-name').value = remembered();
-showDoor('');
+scene.show(OUTSIDE);
 requestAnimationFrame(frame);
+if (door.comesBack) comeBackIn(door.comesBack);
+else goOut(null);
+
+/** After a reload: this tab was in the world with that character. */
+async function comeBackIn(character) {
+  setPhase('door');
+  door.showReturn();
+  try {
+    await enter({ character });
+  } catch (error) {
+    goOut(error);
+  }
+}

@@ -1,7 +1,7 @@
 /**
- * Speaks the Evertick protocol over a WebSocket, and does nothing else: it draws nothing, knows no game and keeps no
- * game state. It needs no other file, runs in browsers and in Node 22 or later, and is made to be used by a game of
- * your own:
+ * Speaks the Evertick protocol, over a WebSocket and over HTTP, and does nothing else: it draws nothing, knows no game,
+ * and keeps neither a game's state nor a token beyond the page. It needs no other file, runs in browsers and in Node 22
+ * or later, and is made to be used by a game of your own:
  *
  * ```js
  * import { Evertick } from '/evertick.js';
@@ -14,6 +14,16 @@
  * ```
  *
  * Register handlers before `connect`: the first packets of the game may come in the same turn as the answer to it.
+ *
+ * Who has an account logs in over HTTP, and connects with the token that this gives:
+ *
+ * ```js
+ * import { Account } from '/evertick.js';
+ *
+ * const account = new Account();
+ * await account.login('ada', 'correct horse');
+ * await server.connect({ token: account.token });
+ * ```
  *
  * @module evertick
  */
@@ -32,6 +42,9 @@ export const REQUEST_TIMEOUT_MS = 10_000;
  * without a Close frame, and the closes that the protocol counts as lost.
  */
 const LOST_CLOSES = new Set([1001, 1005, 1006, 4009, 4015]);
+
+/** What says that a token stands for nobody any more. */
+const LOGIN_OVER = new Set(['unauthenticated', 'session_expired']);
 
 /** What a close code means where no `disconnect` packet came before it. */
 const CLOSE_CODES = new Map([
@@ -53,9 +66,9 @@ export class EvertickError extends Error {
   /**
    * @param {string} code what happened, for programs
    * @param {string} message what happened, for people
-   * @param {{retryAfterMs?: ?number, field?: ?string}} [details]
+   * @param {{retryAfterMs?: ?number, field?: ?string, status?: ?number}} [details]
    */
-  constructor(code, message, { retryAfterMs = null, field = null } = {}) {
+  constructor(code, message, { retryAfterMs = null, field = null, status = null } = {}) {
     super(message);
     this.name = 'EvertickError';
     /** @type {string} */
@@ -64,12 +77,165 @@ export class EvertickError extends Error {
     this.retryAfterMs = retryAfterMs;
     /** The field that could not be read, where the server named one. @type {?string} */
     this.field = field;
+    /** The HTTP status of the answer that says so; null where it came over a WebSocket or is the client's own. @type {?number} */
+    this.status = status;
   }
 
   /** The error that an `error`, `invalid_message` or `disconnect` packet tells of. */
   static fromPacket(data) {
     const { code = 'internal', message = code, retry_after_ms: retryAfterMs = null, field = null } = data ?? {};
     return new EvertickError(code, message, { retryAfterMs, field });
+  }
+
+  /** The error that an HTTP answer tells of: the server's own, or that of something between here and it. */
+  static fromAnswer(response, answer) {
+    const { status, statusText } = response;
+    const { code = 'internal', message = statusText || `status ${status}`, retry_after_ms: ms } = answer?.error ?? {};
+    const seconds = Number.parseInt(response.headers.get('retry-after') ?? '', 10);
+    const retryAfterMs = ms ?? (Number.isFinite(seconds) ? seconds * 1000 : null);
+    return new EvertickError(code, message, { retryAfterMs, status });
+  }
+}
+
+/**
+ * An account of a server, over HTTP: registers, logs in and out, and looks after the characters of games that have them.
+ * Every method rejects with an {@link EvertickError}: `unreachable` and `timeout` are the client's own, all else is what
+ * the server says.
+ *
+ * The token stands for the account until it is logged out or not used for the server's `session_timeout_s`; being in the
+ * world uses it. It lives in this object only. A page that wants it to outlive a reload keeps it itself, and should know
+ * that every script of its origin can read what it keeps: load no foreign ones (`Content-Security-Policy`), prefer
+ * `sessionStorage`, and log out rather than only forget.
+ */
+export class Account {
+  /** The login token, or null where nobody is logged in. @type {?string} */
+  token;
+  /** The account's id, once `login` has told it. @type {?number} */
+  accountId = null;
+
+  #base;
+  #fetch;
+
+  /**
+   * @param {object} [options]
+   * @param {string} [options.url] any address of the server, also `ws:`; default: the page's own
+   * @param {?string} [options.token] of an earlier login
+   * @param {typeof fetch} [options.fetch] another implementation, for tests
+   */
+  constructor({ url = '/', token = null, fetch = globalThis.fetch } = {}) {
+    this.#base = new URL(url, globalThis.location?.href);
+    this.#base.protocol = this.#base.protocol.replace(/^ws/, 'http');
+    // A browser's `fetch` may be called on nothing but the window.
+    this.#fetch = (...request) => fetch(...request);
+    this.token = token;
+  }
+
+  /**
+   * Makes an account. It is not logged in by that.
+   *
+   * @param {string} username 3 to 20 of A-Z a-z 0-9 _ -
+   * @param {string} password 8 to 128 characters
+   * @returns {Promise<{account_id: number, username: string}>} `conflict` where the name is taken
+   */
+  register(username, password) {
+    return this.call('POST', '/api/auth/register', { username, password });
+  }
+
+  /**
+   * Logs in, and keeps the token.
+   *
+   * @param {string} username
+   * @param {string} password
+   * @returns {Promise<{token: string, expires_in_s: number, account_id: number}>} `bad_credentials`, or `rate_limited`
+   *   with `retryAfterMs` where too many tries have failed
+   */
+  async login(username, password) {
+    const login = await this.call('POST', '/api/auth/login', { username, password });
+    this.token = login.token;
+    this.accountId = login.account_id;
+    return login;
+  }
+
+  /** Ends the login: its token and its WebSocket. The token is forgotten here even where the server does not answer. */
+  async logout() {
+    const ended = this.call('POST', '/api/auth/logout');
+    this.token = this.accountId = null;
+    await ended;
+  }
+
+  /**
+   * @typedef {object} Character
+   * @property {number} id the player's id, once it is in the world
+   * @property {string} name
+   * @property {string} faction
+   * @property {string} class
+   * @property {number} level
+   * @property {number} location_id
+   * @property {boolean} selected it is the one that enters the world
+   */
+
+  /** The account's characters, oldest first. @returns {Promise<Character[]>} */
+  async characters() {
+    return (await this.call('GET', '/api/characters')).characters;
+  }
+
+  /**
+   * @param {{name: string, faction: string, class: string}} wish
+   * @returns {Promise<Character>} `conflict` where the name is taken or the account has as many as it may
+   */
+  createCharacter(wish) {
+    return this.call('POST', '/api/characters', wish);
+  }
+
+  /** Has this one enter the world with the next `connect`. @param {number} id @returns {Promise<Character>} */
+  selectCharacter(id) {
+    return this.call('POST', '/api/characters/select', { character_id: id });
+  }
+
+  /** Deletes a character for good: `conflict` while it is in the world. @param {number} id */
+  async deleteCharacter(id) {
+    await this.call('DELETE', `/api/characters/${id}`);
+  }
+
+  /**
+   * Any request to the server, with the token where there is one: for a game's own paths too.
+   *
+   * @param {string} method
+   * @param {string} path
+   * @param {object} [body] sent as JSON
+   * @param {{timeoutMs?: number}} [options]
+   * @returns {Promise<any>} what the answer's JSON says, or null where it is empty
+   */
+  async call(method, path, body, { timeoutMs = REQUEST_TIMEOUT_MS } = {}) {
+    const { token } = this;
+    const headers = { ...(token && { authorization: `Bearer ${token}` }), ...(body && { 'content-type': 'application/json' }) };
+    const signal = AbortSignal.timeout(timeoutMs);
+    const request = { method, headers, body: body && JSON.stringify(body), signal, cache: 'no-store', credentials: 'omit' };
+    let response;
+    let text;
+    try {
+      response = await this.#fetch(new URL(path, this.#base), request);
+      text = await response.text();
+    } catch (error) {
+      throw error.name === 'TimeoutError'
+        ? new EvertickError('timeout', `no answer to ${method} ${path} within ${timeoutMs} ms`)
+        : new EvertickError('unreachable', 'the server cannot be reached');
+    }
+    const answer = jsonOf(text);
+    if (response.ok) return answer;
+    const error = EvertickError.fromAnswer(response, answer);
+    // A later login may have another token already.
+    if (LOGIN_OVER.has(error.code) && this.token === token) this.token = this.accountId = null;
+    throw error;
+  }
+}
+
+/** What a text says as JSON; null where it says nothing. */
+function jsonOf(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
   }
 }
 

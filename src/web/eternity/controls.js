@@ -40,7 +40,7 @@ function listenToKeys({ steer, halt, commands }) {
     tell();
   };
   window.addEventListener('keydown', (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target) || document.querySelector('dialog[open]')) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || isWriting(event.target) || isOutside(event.target)) return;
     if (event.code in DIRECTIONS && !usesArrows(event)) {
       event.preventDefault();
       held.add(event.code);
@@ -91,6 +91,11 @@ function sum(directions) {
 
 function isWriting(target) {
   return target instanceof Element && target.matches('input:not([type=radio]):not([type=checkbox]), textarea');
+}
+
+/** At the door and in a dialog keys have the browser's meaning. */
+function isOutside(target) {
+  return document.querySelector('dialog[open]') !== null || (target instanceof Element && target.closest('#door') !== null);
 }
 
 function isControl(target) {

@@ -129,16 +129,28 @@ export class Hud {
   }
 }
 
-/** What went wrong, for people. The server's own words are used where there is nothing better to say. */
-export function describe({ code, message, retryAfterMs }) {
+/**
+ * What went wrong, for people. The server's own words are used where there is nothing better to say, and for what came as
+ * an HTTP answer: they are about the one thing that was asked for.
+ */
+export function describe({ code, message, retryAfterMs, status }) {
   const wait = retryAfterMs ? ` Try again in ${seconds(retryAfterMs)}.` : '';
-  return `${WORDS[code] ?? `${message}.`}${wait}`;
+  return `${status ? sentence(message) : (WORDS[code] ?? sentence(message))}${wait}`;
 }
 
-/** A time to wait, for people. */
+/** A time to wait, for people: never said too short. */
 export function seconds(ms) {
-  const whole = Math.ceil(ms / 1000);
-  return whole === 1 ? 'a second' : `${whole} seconds`;
+  const inSeconds = Math.ceil(ms / 1000);
+  if (inSeconds === 1) return 'a second';
+  const [unit, size] = SPANS.find(([, size]) => inSeconds > 2 * size) ?? SPANS.at(-1);
+  return `${Math.ceil(inSeconds / size)} ${unit}`;
+}
+
+/** Longest first; one is named where there are more than two of it. */
+const SPANS = [['days', 86_400], ['hours', 3600], ['minutes', 60], ['seconds', 1]];
+
+function sentence(words) {
+  return `${words.charAt(0).toUpperCase()}${words.slice(1)}${/[.!?]$/.test(words) ? '' : '.'}`;
 }
 
 const WORDS = {
@@ -152,7 +164,8 @@ const WORDS = {
   shutdown: 'The server is going down for a while.',
   replaced: 'You entered from somewhere else, so this page was left behind.',
   kicked: 'You were sent out.',
-  banned: 'You may not enter from here.',
+  logged_out: 'You were logged out.',
+  session_expired: 'Your login has expired. Log in again.',
   cheating: 'The server does not believe your steps.',
   world_full: 'The world is full.',
   world_closed: 'The world takes no newcomers at the moment.',

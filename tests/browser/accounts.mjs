@@ -1,0 +1,315 @@
+// Somebody with an account: registers, makes two characters, walks with one, comes back after a reload, is replaced by
+// another tab, logs out, and is told in words whatever goes wrong.
+//
+//   node accounts.mjs http://127.0.0.1:8080 [folder for screenshots]
+//
+// The server may have accounts already: every name here is a new one. It waits for what should become true and never for a
+// time to pass; what does not become true within PATIENCE_MS is a failure. So is an error on a page's console, but for the
+// refusals that a step asks for.
+
+import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { chromium, devices } from 'playwright-core';
+
+const PATIENCE_MS = 20_000;
+const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const FLAGS = [
+  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+  '--disable-component-update', '--disable-sync',
+];
+const DESK = { viewport: { width: 1280, height: 800 } };
+const PASSWORD = 'correct horse';
+/** The figures on the page are up to a quarter of a second old: so far one walks in that, with a step to spare. */
+const SLACK = 3;
+
+const [url, folder] = process.argv.slice(2);
+if (!url) {
+  console.error('usage: node accounts.mjs URL [FOLDER]');
+  process.exit(2);
+}
+
+const run = randomBytes(4).toString('hex');
+const ann = { username: `ann_${run}`, password: PASSWORD };
+const mira = `Mira ${run}`;
+const torvald = `Torvald ${run}`;
+
+/** What has been refused so far and was not meant to be. */
+let troubles = [];
+const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+try {
+  await play();
+  if (folder) await takePictures();
+  assert.deepEqual(troubles, [], 'the consoles are clean');
+  console.log('an account came, played and went; the consoles are clean');
+} finally {
+  await browser.close();
+}
+
+async function play() {
+  const context = await browser.newContext(DESK);
+  const page = await openTab(context);
+  await registers(page);
+  await makesTwoCharacters(page);
+  const place = await walks(page);
+  await comesBackAfterReload(page, place);
+  await isReplaced(page);
+  await deletesOne(page);
+  await logsOut(page);
+  await isTold(page);
+  await context.close();
+  await staysLoggedIn();
+}
+
+async function registers(page) {
+  step('the rules are said before they are broken, and beside the field where they are');
+  await page.click('#to-register');
+  await page.locator('#account-name-rule').waitFor();
+  await page.locator('#account-password-rule').waitFor();
+  await sendsAccount(page, { username: 'a b', password: PASSWORD });
+  await saysAt(page, 'account-name', 'does not fit');
+  await sendsAccount(page, { ...ann, password: 'short' });
+  await saysAt(page, 'account-password', 'too short');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'account-password');
+
+  step('who registers is logged in, and asked to make a character');
+  await sendsAccount(page, ann);
+  await page.waitForSelector('#creation:not([hidden])');
+}
+
+async function makesTwoCharacters(page) {
+  step('two characters are made; a name is one character\'s');
+  await makes(page, mira, 'verdant', 'mage');
+  await page.getByText('Verdant mage, level 1').waitFor();
+  await page.locator('.character-where', { hasText: 'In Dawnhaven' }).waitFor();
+  await page.click('#to-creation');
+  await refusedWith(409, () => fillsCreation(page, mira.toUpperCase(), 'solari', 'rogue'), () => saysAt(page, 'creation-name', 'taken'));
+  await makes(page, torvald, 'umbral', 'warden');
+  assert.deepEqual(await page.locator('.character-name').allTextContents(), [mira, torvald]);
+}
+
+/** Gives back where the walk led to, to within SLACK. */
+async function walks(page) {
+  step('one of them enters the world and walks');
+  await enters(page, mira);
+  const start = await placeOf(page);
+  await page.keyboard.down('a');
+  await page.waitForFunction(({ x }) => document.getElementById('map').dataset.x < x - 10, start);
+  await page.keyboard.up('a');
+  return placeOf(page);
+}
+
+async function comesBackAfterReload(page, place) {
+  step('a reload comes back in at the same place');
+  await page.reload();
+  await isInside(page, mira);
+  const again = await placeOf(page);
+  assert(Math.hypot(again.x - place.x, again.y - place.y) < SLACK, `${JSON.stringify(again)} is where one was, ${JSON.stringify(place)}`);
+}
+
+async function isReplaced(page) {
+  step('another tab with the same character replaces this one, which is told and stays out');
+  const other = await openTab(await browser.newContext(DESK));
+  await logsIn(other, ann);
+  await other.waitForSelector('.character');
+  await enters(other, mira);
+  await page.waitForFunction(() => document.getElementById('characters-trouble').textContent.includes('somewhere else'));
+  await page.reload();
+  await page.waitForSelector('.character');
+  await isInside(other, mira);
+
+  step('a character in the world is not deleted, and that is said');
+  await asksToDelete(page, mira);
+  await refusedWith(409, () => page.click('#deletion-form [type=submit]'), () => hasWords(page, 'deletion-trouble', 'in the world'));
+  await page.click('#deletion-keep');
+
+  step('two tabs may play two characters of one account');
+  await enters(page, torvald);
+  await other.locator('#people-list').getByText(torvald, { exact: true }).waitFor({ state: 'attached' });
+  await page.click('#leave-button');
+  await page.waitForSelector('.character');
+  await other.context().close();
+}
+
+async function deletesOne(page) {
+  step('a character is deleted, once that is meant');
+  await asksToDelete(page, torvald);
+  await page.keyboard.press('Escape');
+  assert.equal(await page.locator('.character').count(), 2);
+  await asksToDelete(page, torvald);
+  await page.click('#deletion-form [type=submit]');
+  await page.waitForFunction(() => document.querySelectorAll('.character').length === 1);
+}
+
+async function logsOut(page) {
+  step('who logs out is out, also after a reload');
+  await page.click('#log-out');
+  await hasWords(page, 'door-said', 'logged out');
+  await page.reload();
+  await page.locator('#door-form').waitFor();
+  assert.deepEqual(await page.evaluate(() => [sessionStorage.length, localStorage.getItem('eternity.login')]), [0, null]);
+}
+
+async function isTold(page) {
+  step('a wrong password and a taken name are told');
+  await page.click('#to-login');
+  await refusedWith(401, () => sendsAccount(page, { ...ann, password: 'wrong horse' }), () => saysAt(page, 'account-password', 'password'));
+  await page.click('#account-other');
+  await refusedWith(409, () => sendsAccount(page, { ...ann, username: ann.username.toUpperCase() }), () => saysAt(page, 'account-name', 'taken'));
+
+  step('too many wrong passwords have to wait, and see for how long');
+  await page.click('#account-other');
+  const sends = async () => {
+    for (let tries = 0; tries < 6 && !(await page.textContent('#account-trouble')).includes('second'); tries += 1) {
+      await sendsAccount(page, { ...ann, password: 'wrong horse' });
+      await page.waitForSelector('#account[aria-busy=false]');
+    }
+  };
+  await refusedWith(401, () => refusedWith(429, sends, async () => {}), () => hasWords(page, 'account-send', 'Wait'));
+  assert.equal(await page.getAttribute('#account-send', 'aria-disabled'), 'true');
+  await page.fill('#account-name', 'somebody_else');
+  await hasWords(page, 'account-send', 'Log in');
+}
+
+async function staysLoggedIn() {
+  step('who asks to stay logged in is so in a new tab, and logged out in all of them');
+  const context = await browser.newContext(DESK);
+  const bea = { username: `bea_${run}`, password: PASSWORD };
+  const page = await openTab(context);
+  await page.click('#to-register');
+  await page.check('#account-stay');
+  await sendsAccount(page, bea);
+  await makes(page, `Bea ${run}`, 'solari', 'rogue');
+  await enters(page, `Bea ${run}`);
+  const other = await openTab(context);
+  await other.locator('#characters-account', { hasText: bea.username }).waitFor();
+  await other.click('#log-out');
+  await hasWords(page, 'account-trouble', 'logged out');
+  assert.equal(await page.inputValue('#account-name'), bea.username);
+
+  step('a login that is over is told where it is needed');
+  await page.fill('#account-password', PASSWORD);
+  await page.click('#account-send');
+  await page.waitForSelector('.character');
+  await page.evaluate(async () => {
+    const { token } = JSON.parse(localStorage.getItem('eternity.login') ?? sessionStorage.getItem('eternity.login'));
+    await fetch('/api/auth/logout', { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+  });
+  await refusedWith(401, () => page.locator('.character-enter').click(), () => hasWords(page, 'account-trouble', 'log in again'));
+  await context.close();
+}
+
+async function takePictures() {
+  mkdirSync(folder, { recursive: true });
+  const phone = { ...devices['iPhone 13'], viewport: { width: 390, height: 844 }, defaultBrowserType: undefined };
+  const looks = {
+    light: { ...DESK, colorScheme: 'light' }, dark: { ...DESK, colorScheme: 'dark' },
+    phone: { ...phone, colorScheme: 'light' }, 'phone-dark': { ...phone, colorScheme: 'dark' },
+  };
+  for (const [look, options] of Object.entries(looks)) {
+    step(`pictures of the door: ${look}`);
+    const page = await openTab(await browser.newContext(options));
+    const picture = (name) => page.screenshot({ path: join(folder, `${look}-${name}.png`) });
+    await picture('guest');
+    await page.click('#to-register');
+    await picture('register');
+    await sendsAccount(page, { username: `${look}_${run}`, password: PASSWORD });
+    await page.waitForSelector('#creation:not([hidden])');
+    await picture('creation');
+    await makes(page, `Cleo ${look} ${run}`.slice(0, 20), 'umbral', 'rogue');
+    await picture('characters');
+    await page.context().close();
+  }
+}
+
+// --- what a player does ----------------------------------------------------------------------------------------------
+
+async function openTab(context) {
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  page.on('console', (message) => message.type() === 'error' && !message.text().includes('status of') && troubles.push(message.text()));
+  page.on('pageerror', (error) => troubles.push(error.stack));
+  page.on('response', (response) => response.status() >= 400 && troubles.push(`${response.status()} ${response.url()}`));
+  await page.goto(url);
+  return page;
+}
+
+async function sendsAccount(page, { username, password }) {
+  await page.fill('#account-name', username);
+  await page.fill('#account-password', password);
+  await page.click('#account-send');
+}
+
+async function logsIn(page, who) {
+  await page.click('#to-login');
+  await sendsAccount(page, who);
+}
+
+async function fillsCreation(page, name, faction, calling) {
+  await page.fill('#creation-name', name);
+  await page.check(`#creation [value=${faction}]`);
+  await page.check(`#creation [value=${calling}]`);
+  await page.click('#creation-send');
+}
+
+/** Makes a character and waits until it stands in the list. */
+async function makes(page, name, faction, calling) {
+  if (!(await page.locator('#creation').isVisible()) && (await page.locator('#to-creation').isVisible())) await page.click('#to-creation');
+  await page.waitForSelector('#creation:not([hidden])');
+  await fillsCreation(page, name, faction, calling);
+  await rowOf(page, name).waitFor();
+}
+
+async function enters(page, name) {
+  await rowOf(page, name).locator('.character-enter').click();
+  await isInside(page, name);
+}
+
+async function asksToDelete(page, name) {
+  await rowOf(page, name).locator('.character-delete').click();
+  await page.waitForSelector('#deletion[open]');
+}
+
+function rowOf(page, name) {
+  return page.locator('.character', { has: page.getByText(name, { exact: true }) });
+}
+
+// --- what is seen ----------------------------------------------------------------------------------------------------
+
+async function isInside(page, name) {
+  await page.waitForSelector('body[data-phase="world"]');
+  await page.waitForFunction((name) => document.getElementById('map').dataset.you === name, name);
+}
+
+async function placeOf(page) {
+  return page.evaluate(() => {
+    const { x, y } = document.getElementById('map').dataset;
+    return { x: Number(x), y: Number(y) };
+  });
+}
+
+/** The complaint stands beside its field, which is marked. */
+async function saysAt(page, field, words) {
+  await hasWords(page, `${field}-trouble`, words);
+  assert.equal(await page.getAttribute(`#${field}`, 'aria-invalid'), 'true');
+}
+
+async function hasWords(page, id, words) {
+  await page.waitForFunction(({ id, words }) => document.getElementById(id).textContent.includes(words), { id, words });
+}
+
+/** What `act` does is refused with this status, at least once; whatever else is refused stays a trouble. */
+async function refusedWith(status, act, until) {
+  const before = troubles;
+  troubles = [];
+  await act();
+  await until();
+  const others = troubles.filter((trouble) => !trouble.startsWith(`${status} `));
+  assert(others.length < troubles.length, `refused with ${status}: ${troubles}`);
+  troubles = [...before, ...others];
+}
+
+function step(what) {
+  console.log(`- ${what}`);
+}

@@ -137,7 +137,9 @@ impl Engine {
         };
         let account = match route.access {
             Access::Public => None,
-            Access::Account => Some(self.login(request, now).map_err(|refusal| rest::refused(&refusal))?.account),
+            Access::Account => {
+                Some(self.login(request, now).map_err(|refusal| rest::refused(&refusal))?.account)
+            }
         };
         if request.body.len() > limits::CALL_BODY {
             let message = format!("the body has at most {} bytes", limits::CALL_BODY);
@@ -147,7 +149,8 @@ impl Engine {
         let size = path.len() + query.len() + body.len();
         let call = Call { account, method, path, query, body };
         if !self.hosts[usize::from(game.0)].call(conn, call) {
-            let refusal = Refusal::new(Code::Busy, "too much waits for this game").retry_after(routes::BUSY_MS);
+            let refusal =
+                Refusal::new(Code::Busy, "too much waits for this game").retry_after(routes::BUSY_MS);
             return Err(routes::response_of(&refusal));
         }
         self.core.inbox_bytes += size;

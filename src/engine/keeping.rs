@@ -11,7 +11,9 @@ use super::Engine;
 use super::core::Core;
 use super::errands::{Pending, Unsent};
 use super::game::Refusal;
-use crate::account::{Change, Errand, Failure, Json, NewEvent, Record, RecordId, Refused, Request, SavedRecord};
+use crate::account::{
+    Change, Errand, Failure, Json, NewEvent, Record, RecordId, Refused, Request, SavedRecord,
+};
 use crate::ids::GameId;
 use crate::packet::Code;
 use crate::time::WallMs;
@@ -135,7 +137,11 @@ impl Commit {
     }
 
     /// The same as storage is asked for it.
-    pub(crate) fn into_parts(self, game: &'static str, time: WallMs) -> Result<(Vec<Change>, Vec<NewEvent>), String> {
+    pub(crate) fn into_parts(
+        self,
+        game: &'static str,
+        time: WallMs,
+    ) -> Result<(Vec<Change>, Vec<NewEvent>), String> {
         if let Some(why) = self.broken {
             return Err(why);
         }
@@ -266,7 +272,8 @@ impl Core {
 
     /// What of a game's could not be sent in this tick.
     pub(super) fn take_unkept(&mut self, game: GameId) -> Vec<Unkept> {
-        let (mine, others) = std::mem::take(&mut self.asked.unkept).into_iter().partition(|(of, _)| *of == game);
+        let (mine, others) =
+            std::mem::take(&mut self.asked.unkept).into_iter().partition(|(of, _)| *of == game);
         self.asked.unkept = others;
         let mine: Vec<(GameId, Unkept)> = mine;
         mine.into_iter().map(|(_, unkept)| unkept).collect()
@@ -313,11 +320,12 @@ impl Engine {
     /// The collections of all games: what of them is kept is to be loaded before anybody comes, with
     /// [`Engine::load_game`].
     pub fn collections(&self) -> Vec<(GameId, &'static str, &'static str)> {
-        let of = |(index, host): (usize, &Box<dyn super::host::Hosted>)| {
-            let (game, name) = (GameId(index as u16), self.core.names[index]);
-            host.collections().iter().map(move |collection| (game, name, *collection)).collect::<Vec<_>>()
-        };
-        self.hosts.iter().enumerate().flat_map(of).collect()
+        let mut collections = Vec::new();
+        for (game, host) in self.games().zip(&self.hosts) {
+            let name = self.core.names[usize::from(game.0)];
+            collections.extend(host.collections().iter().map(|&collection| (game, name, collection)));
+        }
+        collections
     }
 
     /// All games, in the order in which they were added.
@@ -330,7 +338,11 @@ impl Engine {
     ///
     /// # Errors
     /// The game cannot read one of the records; it is told of none.
-    pub fn load_game(&mut self, game: GameId, kept: Vec<(&'static str, Vec<Record>)>) -> Result<(), BadRecord> {
+    pub fn load_game(
+        &mut self,
+        game: GameId,
+        kept: Vec<(&'static str, Vec<Record>)>,
+    ) -> Result<(), BadRecord> {
         let of = |(collection, records): (&'static str, Vec<Record>)| {
             records.into_iter().map(move |Record { key, name, version, value }| Kept {
                 collection: collection.to_owned(),
@@ -366,7 +378,8 @@ mod tests {
         assert_eq!(keys, ["1", "a", "3"]);
         assert!(matches!(&changes[0], Change::Put { name: Some(name), version: 2, .. } if name == "One"));
         assert!(matches!(&changes[2], Change::Delete { id } if id.game == "game"));
-        let made = NewEvent { game: "game", kind: "made".into(), time: WallMs(5), value: Json::of(&7).unwrap() };
+        let made =
+            NewEvent { game: "game", kind: "made".into(), time: WallMs(5), value: Json::of(&7).unwrap() };
         assert_eq!(events, [made]);
     }
 

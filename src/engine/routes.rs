@@ -131,7 +131,7 @@ impl Engine {
         if let Some(page) = self.pages.iter().find(|page| page.path() == request.path) {
             return Outcome::Answer(page.respond(request));
         }
-if let Some(outcome) = self.call(conn, request, now) {
+        if let Some(outcome) = self.call(conn, request, now) {
             return outcome;
         }
         self.own_route(conn, ip, request, now)

@@ -103,7 +103,8 @@ mod with_storage {
     fn load_games(database: &mut Database, engine: &mut Engine) -> Result<(), StartError> {
         let mut kept = BTreeMap::new();
         for (game, name, collection) in engine.collections() {
-            let request = Request::Records { game: name, collection: collection.to_owned(), prefix: String::new() };
+            let request =
+                Request::Records { game: name, collection: collection.to_owned(), prefix: String::new() };
             let reply = account::commit(database, &[request]).remove(0).map_err(StartError::storage)?;
             if let Reply::Records(records) = reply {
                 kept.entry(game).or_insert_with(Vec::new).push((collection, records));

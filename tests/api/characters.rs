@@ -76,7 +76,8 @@ fn a_character_is_made_chosen_and_deleted_over_http() {
     assert_eq!(select(&server, &bob, &json!(1)).refusal(), (404, "not_found".into()));
     let chosen = select(&server, &ann, &json!(1));
     assert_eq!((chosen.status, &chosen.json()["selected"]), (200, &json!(true)));
-    let delete = |token: &str, id: u32| rest(&server, token, "DELETE", &format!("/api/characters/{id}"), Value::Null);
+    let delete =
+        |token: &str, id: u32| rest(&server, token, "DELETE", &format!("/api/characters/{id}"), Value::Null);
     assert_eq!(delete(&bob, 1).status, 404);
     let (player, _) = enter(&server, &ann);
     assert_eq!(delete(&ann, 1).refusal(), (409, "conflict".into()));
@@ -119,7 +120,10 @@ fn who_may_ask_and_how() {
     let token = account(&server, "ann");
     assert_eq!(rest(&server, &token, "POST", "/api/characters", json!("x".repeat(5000))).status, 413);
     assert_eq!(rest(&server, &token, "POST", "/api/characters", Value::Null).refusal().1, "malformed");
-    assert_eq!(rest(&server, &token, "POST", "/api/characters", json!({})).refusal(), (400, "invalid".into()));
+    assert_eq!(
+        rest(&server, &token, "POST", "/api/characters", json!({})).refusal(),
+        (400, "invalid".into())
+    );
 }
 
 #[test]

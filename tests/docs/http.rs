@@ -89,13 +89,13 @@ fn the_requests_of_the_table_are_answered() {
 
 #[test]
 fn the_calls_of_eternity_are_those_of_its_table() {
-    let running = Running::start(|settings| {
-        Server::new(settings).game("/ws", Eternity::new(Settings::default()))
-    });
+    let running =
+        Running::start(|settings| Server::new(settings).game("/ws", Eternity::new(Settings::default())));
     let page = read("docs/protocol.md");
     let calls = table(section(&page, "## Eternity over HTTP"), "call");
     let listed: Vec<String> = calls.iter().map(|row| row[0].clone()).collect();
-    let declared = <Eternity as Game>::ROUTES.iter().map(|route| format!("{} {}", route.method.name(), route.path));
+    let declared =
+        <Eternity as Game>::ROUTES.iter().map(|route| format!("{} {}", route.method.name(), route.path));
     assert_eq!(listed, declared.collect::<Vec<_>>());
     for row in calls.iter().filter(|row| row[0].starts_with("GET ")) {
         let expected = if row[1] == "everybody" { 200 } else { 401 };

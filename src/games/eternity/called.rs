@@ -92,9 +92,7 @@ impl Play {
             players[self.world.number_of(player.body.spot.location)] += 1;
         }
         let [solari, umbral, verdant] = self.state.held();
-        let of = |(name, players): (&super::packets::LocationName, &u32)| {
-            json!({ "id": name.id, "name": name.name, "players": players })
-        };
+        let of = |(name, players): (&super::packets::LocationName, &u32)| json!({ "id": name.id, "name": name.name, "players": players });
         let locations: Vec<Value> = self.world.names.iter().zip(&players).map(of).collect();
         json!({
             "reality": self.state.reality(),

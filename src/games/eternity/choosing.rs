@@ -41,9 +41,12 @@ impl Play {
         let (id, character) = self.characters.reserve(account, wish, &self.world)?;
         let name = naming::folded(&character.name);
         let ids = KeptIds { last_character: id };
-        let commit = Commit::new()
-            .put_named(kept::CHARACTER, id, &name, kept::VERSION, &character)
-            .put(kept::WORLD, kept::WORLD_IDS, kept::VERSION, &ids);
+        let commit = Commit::new().put_named(kept::CHARACTER, id, &name, kept::VERSION, &character).put(
+            kept::WORLD,
+            kept::WORLD_IDS,
+            kept::VERSION,
+            &ids,
+        );
         let asker = fx.asker();
         self.begin(fx, commit, Operation::Create { asker, id, character });
         Ok(())
@@ -154,7 +157,11 @@ impl Play {
         let player = PlayerId(id);
         let waiting = || {
             let absent = self.players.slot(player).is_none();
-            self.lobby.iter().rev().find(|&(_, &whose)| absent && whose == account).map(|(&waiting, _)| waiting)
+            self.lobby
+                .iter()
+                .rev()
+                .find(|&(_, &whose)| absent && whose == account)
+                .map(|(&waiting, _)| waiting)
         };
         let Some(from) = on.or_else(waiting).filter(|&from| from != player) else { return };
         if let Some(character) = self.characters.get(id) {

@@ -35,7 +35,9 @@ mod tests {
             assert_eq!(name(wanted), Ok(shown));
         }
         assert!(name(&"x".repeat(20)).is_ok());
-        for bad in ["", "ab", "  ab ", "a#2", "<b>", "tab\there", "new\nline", "\u{3164}\u{3164}ab", &"x".repeat(21)] {
+        for bad in
+            ["", "ab", "  ab ", "a#2", "<b>", "tab\there", "new\nline", "\u{3164}\u{3164}ab", &"x".repeat(21)]
+        {
             assert_eq!(name(bad).map_err(|r| r.code), Err(Code::Invalid), "{bad:?}");
         }
         assert_eq!(folded("Zoë O'NEILL"), folded("zoË o'Neill"));

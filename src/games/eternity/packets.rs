@@ -297,10 +297,17 @@ pub struct Sheet {
 
 impl Sheet {
     /// The character as it is told.
-    pub fn new(id: PlayerId, character: &Character, life: Life, location_id: LocationId, selected: bool) -> Sheet {
+    pub fn new(
+        id: PlayerId,
+        character: &Character,
+        life: Life,
+        location_id: LocationId,
+        selected: bool,
+    ) -> Sheet {
         let Character { name, faction, class, level } = character.clone();
         let Life { experience, hp, max_hp, mana, max_mana, gold, inventory } = life;
-        let inventory = inventory.into_iter().map(|(item_id, quantity)| Stack { item_id, quantity }).collect();
+        let inventory =
+            inventory.into_iter().map(|(item_id, quantity)| Stack { item_id, quantity }).collect();
         Sheet {
             id,
             name,

@@ -132,11 +132,8 @@ impl Play {
         let Some(kept) = self.characters.get(id.0).filter(|_| !going) else {
             return fx.kick(id, Code::Kicked, "this character is being deleted");
         };
-        let who = Who {
-            account: Some(kept.account),
-            character: kept.character(),
-            life: kept.life(&self.world),
-        };
+        let who =
+            Who { account: Some(kept.account), character: kept.character(), life: kept.life(&self.world) };
         let spot = kept.spot(&self.world).unwrap_or_else(|| self.spawner.place(&self.world, fx.random()));
         self.put_in(fx, id, who, spot);
     }

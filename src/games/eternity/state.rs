@@ -65,7 +65,8 @@ impl State {
         let first = KeptWorld { age: 1, since: now };
         let free = KeptShard { holder: None, since: now };
         let state = Commit::new().put(kept::WORLD, kept::WORLD_STATE, kept::VERSION, &first);
-        let put = |commit: Commit, shard: &packets::Shard| commit.put(kept::SHARD, shard.id, kept::VERSION, &free);
+        let put =
+            |commit: Commit, shard: &packets::Shard| commit.put(kept::SHARD, shard.id, kept::VERSION, &free);
         let commit = self.told.iter().fold(state, put);
         Some((first, commit.event("age_began", &serde_json::json!({ "age": first.age }))))
     }
@@ -84,7 +85,8 @@ impl State {
 
     /// How many shards each faction holds, by its number.
     pub(super) fn held(&self) -> [u32; 3] {
-        Faction::ALL.map(|faction| self.shards.iter().filter(|shard| shard.holder == Some(faction)).count() as u32)
+        Faction::ALL
+            .map(|faction| self.shards.iter().filter(|shard| shard.holder == Some(faction)).count() as u32)
     }
 
     /// Who shapes reality: the faction that holds more shards than any other.
@@ -114,7 +116,10 @@ impl State {
     }
 
     fn tell(&mut self) {
-        let told = |(told, shard): (&packets::Shard, &KeptShard)| packets::Shard { holder: shard.holder, ..told.clone() };
+        let told = |(told, shard): (&packets::Shard, &KeptShard)| packets::Shard {
+            holder: shard.holder,
+            ..told.clone()
+        };
         self.told = self.told.iter().zip(&self.shards).map(told).collect();
     }
 }

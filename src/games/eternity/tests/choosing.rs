@@ -115,8 +115,7 @@ fn the_chosen_one_enters_the_world_on_the_connection_that_asked() {
     assert!(waiting.is_in_lobby());
     let wait = table.send(waiting, In::GetGameState).expect_err("nobody is in the world");
     assert_eq!(wait.code, Code::Conflict);
-    let create =
-        In::CharacterCreate { name: "Ann".into(), faction: Faction::Verdant, class: Class::Warden };
+    let create = In::CharacterCreate { name: "Ann".into(), faction: Faction::Verdant, class: Class::Warden };
     table.send(waiting, create).unwrap();
     let [Answer::Packet(Out::CharacterUpdate(sheet))] = &table.report(Ok(()))[..] else { panic!("no sheet") };
     assert_eq!((sheet.hp, sheet.max_hp, sheet.selected), (140, 140, false));

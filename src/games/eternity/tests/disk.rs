@@ -54,7 +54,8 @@ impl Disk {
         let at = (id.collection.clone(), id.key.clone());
         match change {
             Change::Put { name, version, value, .. } => {
-                self.records.insert(at, Kept { collection: id.collection, key: id.key, name, version, value });
+                self.records
+                    .insert(at, Kept { collection: id.collection, key: id.key, name, version, value });
             }
             Change::Delete { .. } => drop(self.records.remove(&at)),
         }

@@ -35,7 +35,10 @@ fn who_left_comes_back_at_the_same_place() {
     assert_eq!(table.body(ann), at);
     let sent = table.tick();
     let Some((_, Out::GameState(state))) = sent.first() else { panic!("{sent:?}") };
-    assert_eq!((&*state.you.name, state.you.faction, state.you.class), ("Ann", Faction::Umbral, Class::Warden));
+    assert_eq!(
+        (&*state.you.name, state.you.faction, state.you.class),
+        ("Ann", Faction::Umbral, Class::Warden)
+    );
 }
 
 #[test]

@@ -49,7 +49,8 @@ fn twelve_shards_are_free_since_the_world_began() {
     let answers = get(&mut table, "/api/world/shards").unwrap();
     let shards = told(&answers)["shards"].as_array().unwrap().clone();
     assert_eq!(shards.len(), 12);
-    let first = json!({ "id": 1, "name": "The Murmur", "location_id": 2, "holder": null, "since": 1_000_000 });
+    let first =
+        json!({ "id": 1, "name": "The Murmur", "location_id": 2, "holder": null, "since": 1_000_000 });
     assert_eq!(shards[0], first);
     let mut table = table.crash();
     assert_eq!(table.fx.disk.under_way(), 0, "it is not founded again");

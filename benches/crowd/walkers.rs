@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 pub(crate) struct Walkers {
     pub(crate) crowd: Crowd,
     frames: [Vec<Vec<u8>>; 2],
-    steps: usize,
+    pub(crate) steps: usize,
 }
 
 impl Walkers {

@@ -320,12 +320,12 @@ impl Engine {
     /// The collections of all games: what of them is kept is to be loaded before anybody comes, with
     /// [`Engine::load_game`].
     pub fn collections(&self) -> Vec<(GameId, &'static str, &'static str)> {
-        let of = |game: GameId| {
-            let index = usize::from(game.0);
-            let (name, collections) = (self.core.names[index], self.hosts[index].collections());
-            collections.iter().map(move |collection| (game, name, *collection))
-        };
-        self.games().flat_map(of).collect()
+        let mut collections = Vec::new();
+        for (game, host) in self.games().zip(&self.hosts) {
+            let name = self.core.names[usize::from(game.0)];
+            collections.extend(host.collections().iter().map(|&collection| (game, name, collection)));
+        }
+        collections
     }
 
     /// All games, in the order in which they were added.

@@ -6,10 +6,13 @@ use crate::limits;
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
-/// The methods that are known here: one of them that a route does not have is 405, any other 501. No route has TRACE; CONNECT
+/// The methods that are known here: one of them that a route does not have is 405, any other 501. No route has TRACE or QUERY; CONNECT
 /// is for proxies.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "their names are what RFC 9110 section 9 and RFC 5789 call them")]
+#[expect(
+    missing_docs,
+    reason = "their names are what RFC 9110 section 9, RFC 5789 and the QUERY method's specification call them"
+)]
 pub enum Method {
     Get,
     Head,
@@ -19,11 +22,12 @@ pub enum Method {
     Delete,
     Options,
     Trace,
+    Query,
 }
 
 impl Method {
     /// All of them.
-    pub const ALL: [Method; 8] = [
+    pub const ALL: [Method; 9] = [
         Method::Get,
         Method::Head,
         Method::Post,
@@ -32,6 +36,7 @@ impl Method {
         Method::Delete,
         Method::Options,
         Method::Trace,
+        Method::Query,
     ];
     /// Bytes of the longest name.
     pub(super) const LONGEST: usize = 7;
@@ -47,6 +52,7 @@ impl Method {
             Method::Delete => "DELETE",
             Method::Options => "OPTIONS",
             Method::Trace => "TRACE",
+            Method::Query => "QUERY",
         }
     }
 

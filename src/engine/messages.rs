@@ -115,7 +115,7 @@ impl Engine {
             && let Some(usual) = packet::open_usual(sent_as, message)
             && self.take_game_packet(conn, &usual, message, now).is_ok()
         {
-            return;
+            return self.renew_by_packet(conn, now);
         }
         let envelope = match packet::open(sent_as, message) {
             Ok(envelope) => envelope,

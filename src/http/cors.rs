@@ -179,7 +179,8 @@ mod tests {
         const AWAY: &str = "Origin: https://evil.example\r\nAccess-Control-Request-Method: PUT\r\n";
         let listed = Origins::read(&["http://localhost:3000", "https://play.example"]).unwrap();
         let methods = [Method::Get, Method::Post];
-        let lists = "Allow-Methods: GET, POST; Allow-Headers: authorization, content-type";
+        let lists = "Allow-Methods: GET, POST; Allow-Headers: authorization, content-type; \
+                     Expose-Headers: Retry-After";
         for (origins, fields, preflight, answer) in [
             (
                 Origins::any(),

@@ -47,7 +47,9 @@ fn after_a_stop_everybody_is_where_they_were() {
     assert_eq!((left.0 - began.0 > 2.0, left.1 - began.1 > 4.0), (true, true), "{began:?} {left:?}");
     assert_eq!(served.stop(), Some(0));
     let served = Served::start(&folder);
-    assert_eq!(enter(&served, &token).at, left);
+    let again = enter(&served, &token).at;
+    // Places are told in hundredths of a unit.
+    assert!((again.0 - left.0).abs() < 0.01 && (again.1 - left.1).abs() < 0.01, "{left:?} {again:?}");
 }
 
 #[test]

@@ -12,6 +12,7 @@ import json
 import pathlib
 import subprocess
 import sys
+import tempfile
 import urllib.request
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -45,7 +46,9 @@ def part(url, name, seconds, token, *selection):
         SCHEMATHESIS, "--config-file", HERE / "schemathesis.toml", "run", DOCUMENT, "--url", url, "--seed", SEED,
         "--max-time", str(seconds), "--header", f"Authorization: Bearer {token}", "--no-color", *selection,
     ]
-    status = subprocess.run(command, check=False).returncode
+    # What it remembers of a run goes where it is forgotten.
+    with tempfile.TemporaryDirectory() as folder:
+        status = subprocess.run(command, check=False, cwd=folder).returncode
     if status != 0:
         sys.exit(f"{name}: schemathesis ended with {status}")
 

@@ -43,6 +43,10 @@ try {
   if (folder) await takePictures();
   assert.deepEqual(troubles, [], 'the consoles are clean');
   console.log('an account came, played and went; the consoles are clean');
+} catch (error) {
+  // What was refused says more than what did not come about.
+  console.error('refused, or on a console:', troubles);
+  throw error;
 } finally {
   await browser.close();
 }
@@ -110,7 +114,8 @@ async function comesBackAfterReload(page, place) {
 
 async function isReplaced(page) {
   step('another tab with the same character replaces this one, which is told and stays out');
-  const other = await openTab(await browser.newContext(DESK));
+  // A tab's login is its own; its connections are the browser's, of which one address may have sixteen.
+  const other = await openTab(page.context());
   await logsIn(other, ann);
   await other.waitForSelector('.character');
   await enters(other, mira);
@@ -129,7 +134,7 @@ async function isReplaced(page) {
   await other.locator('#people-list').getByText(torvald, { exact: true }).waitFor({ state: 'attached' });
   await page.click('#leave-button');
   await page.waitForSelector('.character');
-  await other.context().close();
+  await other.close();
 }
 
 async function deletesOne(page) {

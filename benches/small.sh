@@ -5,7 +5,7 @@
 #   cargo build --release && sudo benches/small.sh [MIB] [BOTS] [SECONDS]
 #
 # Without control groups (or the right to make one) the address space is limited instead. Passes where nobody was refused or
-# lost and no tick was late; prints the bots' table, and what the server used at most.
+# lost and no tick was late, else fails; prints the bots' report, and what the server used at most.
 set -eu
 mib=${1:-64} bots=${2:-2000} seconds=${3:-60}
 evertick=$(dirname "$0")/../target/release/evertick
@@ -54,6 +54,10 @@ done
 url=$(sed 's|.*http:|ws:|' "$work/out")/ws
 
 echo "$bots bots for $seconds s, $how"
-taskset -c 1 "$evertick" bots --url "$url" --count "$bots" --seconds "$seconds" | tee "$work/table"
+# Fails where somebody was refused or lost, or a batch came out of order.
+taskset -c 1 "$evertick" bots --url "$url" --count "$bots" --seconds "$seconds" --json >"$work/report"
+cat "$work/report"
+late=$(sed -n 's/.*"overruns": *\([0-9]*\).*/\1/p' "$work/report")
 [ -z "$group" ] || echo "the group's peak: $(($(cat "$group/$peak") >> 10)) KiB"
 grep -E 'VmPeak|VmHWM' "/proc/$server/status"
+[ "$late" = 0 ] || { echo "late ticks: ${late:-unknown}" >&2 && exit 1; }

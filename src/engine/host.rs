@@ -277,7 +277,7 @@ impl<G: Game> Hosted for Host<G> {
             }
             self.handle(&mut Context::new(core, self.id), pending);
         }
-        // The inbox keeps its memory: a steady tick allocates nothing.
+        // The inbox keeps its memory: in a steady tick it allocates nothing.
         self.inbox = inbox;
         self.game.tick(&mut Context::new(core, self.id));
         core.send_gathered(self.id);

@@ -5,7 +5,7 @@ use evertick::ids::ConnId;
 use evertick::limits::{
     FLUSH_SLICE, LINGER_BYTES, LINGER_TIME, READ_BUDGET_PEER, READ_BUDGET_TURN, RECEIVE_BUFFER,
 };
-use evertick::net::{Clock, Control, EventLoop, Next, Service, Settings, Waker};
+use evertick::net::{Calls, Clock, Control, EventLoop, Next, Service, Settings, Waker};
 use evertick::outgoing::Outgoing;
 use evertick::time::Time;
 use socket2::SockRef;
@@ -157,7 +157,7 @@ struct Running<H> {
     address: SocketAddr,
     waker: Waker,
     shared: Arc<Shared>,
-    thread: JoinHandle<H>,
+    thread: JoinHandle<(H, Calls)>,
 }
 
 fn run<H: Handler>(handler: H) -> Running<H> {
@@ -176,7 +176,7 @@ fn run_on<H: Handler>(address: &str, handler: H) -> Running<H> {
         shared,
         thread: std::thread::spawn(move || {
             event_loop.run(&mut service).unwrap();
-            service.handler
+            (service.handler, event_loop.calls())
         }),
     }
 }
@@ -193,6 +193,11 @@ impl<H: Handler> Running<H> {
 
     /// Stops the loop; the handler tells what it has seen.
     fn stop(self) -> H {
+        self.stop_and_count().0
+    }
+
+    /// The same, and what the loop has asked of the system.
+    fn stop_and_count(self) -> (H, Calls) {
         self.shared.control.store(2, Ordering::SeqCst);
         self.waker.wake().unwrap();
         self.thread.join().unwrap()
@@ -318,6 +323,56 @@ fn bytes_come_back_over_ipv4() {
     drop(client);
     wait_until("the connection is closed", || server.closed() == 1);
     server.stop();
+}
+
+#[test]
+fn a_message_costs_one_poll_one_read_and_one_write() {
+    const MESSAGES: u64 = 1000;
+    let server = run(Echo::default());
+    let mut client = server.connect();
+    for _ in 0..MESSAGES {
+        client.write_all(b"ping").unwrap();
+        read_exactly(&mut client, 4);
+    }
+    let (_, calls) = server.stop_and_count();
+    assert_eq!((calls.reads, calls.writes, calls.registrations), (MESSAGES, MESSAGES, 1));
+    // Beside the messages: the accept and the look after it, and the waker at the end.
+    assert!((MESSAGES..=MESSAGES + 4).contains(&calls.polls), "{calls:?}");
+}
+
+#[test]
+fn a_message_for_everybody_costs_one_write_each_and_one_poll_a_slice() {
+    const PEERS: u64 = 3 * FLUSH_SLICE as u64 / 2;
+    const MESSAGES: u64 = 20;
+    /// Each message goes to every peer, from the turn after it.
+    #[derive(Default)]
+    struct Fan(Vec<u8>);
+    impl Handler for Fan {
+        fn receive(&mut self, peers: &mut Peers, _: ConnId, input: &mut [u8], _: &mut dyn Outgoing) -> Next {
+            self.0 = input.to_vec();
+            peers.call_everybody();
+            Next::Read
+        }
+        fn flush(&mut self, _: &mut Peers, _: ConnId, out: &mut dyn Outgoing) -> Next {
+            out.write(&self.0);
+            Next::Read
+        }
+    }
+    let server = run(Fan::default());
+    let mut clients: Vec<_> = (0..PEERS).map(|_| server.connect()).collect();
+    wait_until("all are there", || server.open() == PEERS as usize);
+    for _ in 0..MESSAGES {
+        clients[0].write_all(b"everybody").unwrap();
+        for client in &mut clients {
+            assert_eq!(read_exactly(client, 9), b"everybody");
+        }
+    }
+    let (_, calls) = server.stop_and_count();
+    assert_eq!((calls.reads, calls.writes), (MESSAGES, MESSAGES * PEERS));
+    assert_eq!(calls.registrations, PEERS);
+    // Accepting takes as many as there are bursts, and no more than there are peers.
+    let (slices, accepting) = (PEERS.div_ceil(FLUSH_SLICE as u64), PEERS + 4);
+    assert!(calls.polls <= MESSAGES * (1 + slices) + accepting, "{calls:?}");
 }
 
 #[test]

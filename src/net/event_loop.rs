@@ -1,5 +1,6 @@
 //! The loop itself: one turn after the other, each the same numbered steps.
 
+use super::calls::Calls;
 use super::clock::Clock;
 use super::linger::Linger;
 use super::listener::{Accepted, Listener};
@@ -41,6 +42,7 @@ pub struct EventLoop {
     attention_left: bool,
     /// A tick's flush is under way.
     flushing: bool,
+    calls: Calls,
 }
 
 impl EventLoop {
@@ -67,6 +69,7 @@ impl EventLoop {
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
             attention_left: false,
             flushing: false,
+            calls: Calls::default(),
         })
     }
 
@@ -83,6 +86,11 @@ impl EventLoop {
     /// A handle for other threads.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    /// What the loop has asked of the system until now.
+    pub fn calls(&self) -> Calls {
+        self.calls
     }
 
     /// Runs until the service says [`Control::Stop`].
@@ -125,6 +133,7 @@ impl EventLoop {
     /// Waits for events and takes note of them. One look at the clock after it serves the whole turn.
     fn poll<S: Service>(&mut self, service: &S) -> io::Result<Time> {
         let wait = self.wait(service);
+        self.calls.polls += 1;
         if let Err(e) = self.poll.poll(&mut self.events, wait) {
             if e.kind() != ErrorKind::Interrupted {
                 return Err(e);
@@ -188,7 +197,7 @@ impl EventLoop {
             return 0;
         }
         if socket.take_room() {
-            let next = service.flush(conn, &mut socket.writer(), now);
+            let next = service.flush(conn, &mut socket.writer(&mut self.calls), now);
             self.settle(service, conn, next, now);
         }
         self.read(service, conn, now)
@@ -205,13 +214,18 @@ impl EventLoop {
                 self.sockets.queue(conn);
                 break;
             }
-            match socket.receive(&mut self.buffer) {
+            match socket.receive(&mut self.buffer, &mut self.calls) {
                 Received::Bytes { len, .. } => {
                     total += len;
                     if socket.phase == Phase::Lingering {
                         self.discard(service, conn, len, now);
                     } else {
-                        let next = service.receive(conn, &mut self.buffer[..len], &mut socket.writer(), now);
+                        let next = service.receive(
+                            conn,
+                            &mut self.buffer[..len],
+                            &mut socket.writer(&mut self.calls),
+                            now,
+                        );
                         if !socket.goes_on(next) {
                             self.settle(service, conn, next, now);
                         }
@@ -221,7 +235,7 @@ impl EventLoop {
                 Received::End if socket.phase == Phase::Lingering => self.close(service, conn, now),
                 Received::End => {
                     socket.phase = Phase::Ended;
-                    let next = service.end_of_stream(conn, &mut socket.writer(), now);
+                    let next = service.end_of_stream(conn, &mut socket.writer(&mut self.calls), now);
                     self.settle(service, conn, next, now);
                 }
                 Received::Failed => self.close(service, conn, now),
@@ -300,7 +314,7 @@ impl EventLoop {
             if let Some(socket) = self.sockets.get_mut(conn)
                 && socket.phase != Phase::Lingering
             {
-                let next = service.flush(conn, &mut socket.writer(), now);
+                let next = service.flush(conn, &mut socket.writer(&mut self.calls), now);
                 if !socket.goes_on(next) {
                     self.settle(service, conn, next, now);
                 }
@@ -330,8 +344,8 @@ impl EventLoop {
         let Some(conn) = service.accept(peer, now) else { return };
         self.attention_left = true;
         let mut transport = Transport::new(stream);
-        let registered =
-            conn.slot <= MAX_SLOT && transport.register(self.poll.registry(), token(conn)).is_ok();
+        let registered = conn.slot <= MAX_SLOT
+            && transport.register(self.poll.registry(), token(conn), &mut self.calls).is_ok();
         if !registered {
             // The system watches as many sockets as it can (`fs.epoll.max_user_watches`).
             return service.closed(conn, now);

@@ -18,6 +18,7 @@
 //!
 //! Read next: `event_loop`, the turn and its numbered steps; then `socket`, the table and its flags.
 
+mod calls;
 mod clock;
 mod event_loop;
 mod linger;
@@ -29,6 +30,7 @@ mod socket;
 mod transport;
 mod waker;
 
+pub use calls::Calls;
 pub use clock::Clock;
 pub use event_loop::EventLoop;
 pub use resident::resident_bytes;

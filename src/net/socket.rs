@@ -4,6 +4,7 @@
 //! and never repeated. Invariant: a socket that can be read, or that waits to be flushed or closed, and is allowed to,
 //! stands in the ready list, once.
 
+use super::calls::Calls;
 use super::transport::{Received, Sent, Stopped, Transport};
 use crate::ids::ConnId;
 use crate::outgoing::{Next, Outgoing};
@@ -111,8 +112,8 @@ impl Socket {
     }
 
     /// Reads once into the shared buffer.
-    pub(super) fn receive(&mut self, buffer: &mut [u8]) -> Received {
-        let received = self.transport.receive(buffer, self.at_the_end);
+    pub(super) fn receive(&mut self, buffer: &mut [u8], calls: &mut Calls) -> Received {
+        let received = self.transport.receive(buffer, self.at_the_end, calls);
         if let Received::Bytes { drained: true, .. } | Received::Nothing = received {
             self.readable = false;
         }
@@ -120,8 +121,8 @@ impl Socket {
     }
 
     /// Where the service writes to.
-    pub(super) fn writer(&mut self) -> Writer<'_> {
-        Writer(self)
+    pub(super) fn writer<'a>(&'a mut self, calls: &'a mut Calls) -> Writer<'a> {
+        Writer { socket: self, calls }
     }
 
     /// Ends our half. False when the connection is gone.
@@ -145,23 +146,26 @@ impl Socket {
 }
 
 /// The socket as a service sees it. A socket that is known to be full takes nothing, without a system call.
-pub(super) struct Writer<'a>(&'a mut Socket);
+pub(super) struct Writer<'a> {
+    socket: &'a mut Socket,
+    calls: &'a mut Calls,
+}
 
 impl Outgoing for Writer<'_> {
     fn write(&mut self, bytes: &[u8]) -> usize {
-        if !self.0.is_open() || bytes.is_empty() {
+        if !self.socket.is_open() || bytes.is_empty() {
             return 0;
         }
-        let sent = self.0.transport.send(bytes);
-        self.0.settle(sent)
+        let sent = self.socket.transport.send(bytes, self.calls);
+        self.socket.settle(sent)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> usize {
-        if !self.0.is_open() || slices.iter().all(|slice| slice.is_empty()) {
+        if !self.socket.is_open() || slices.iter().all(|slice| slice.is_empty()) {
             return 0;
         }
-        let sent = self.0.transport.send_vectored(slices);
-        self.0.settle(sent)
+        let sent = self.socket.transport.send_vectored(slices, self.calls);
+        self.socket.settle(sent)
     }
 }
 

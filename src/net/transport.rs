@@ -3,6 +3,7 @@
 //! It reports bytes and "drained" apart, so that a transport which holds bytes of its own (TLS) fits in the same
 //! place. Plain TCP is the only one now.
 
+use super::calls::Calls;
 use mio::net::TcpStream;
 use mio::{Registry, Token};
 use std::io::{self, ErrorKind, IoSlice, Read, Write};
@@ -65,14 +66,21 @@ impl Transport {
     }
 
     /// Registers for both directions, once and for all: edge-triggered readiness needs no further change.
-    pub(super) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+    pub(super) fn register(
+        &mut self,
+        registry: &Registry,
+        token: Token,
+        calls: &mut Calls,
+    ) -> io::Result<()> {
+        calls.registrations += 1;
         registry.register(&mut self.0, token, mio::Interest::READABLE | mio::Interest::WRITABLE)
     }
 
     /// Reads once. `to_the_end`: an event said that the end or an error stands behind the bytes. No further event
     /// will come for it, so a short read does not count as drained.
-    pub(super) fn receive(&mut self, buffer: &mut [u8], to_the_end: bool) -> Received {
+    pub(super) fn receive(&mut self, buffer: &mut [u8], to_the_end: bool, calls: &mut Calls) -> Received {
         loop {
+            calls.reads += 1;
             return match self.0.read(buffer) {
                 Ok(0) => Received::End,
                 Ok(len) => {
@@ -86,9 +94,10 @@ impl Transport {
     }
 
     /// Writes as much as the socket takes.
-    pub(super) fn send(&mut self, bytes: &[u8]) -> Sent {
+    pub(super) fn send(&mut self, bytes: &[u8], calls: &mut Calls) -> Sent {
         let mut taken = 0;
         while taken < bytes.len() {
+            calls.writes += 1;
             match self.0.write(&bytes[taken..]) {
                 Ok(n) => {
                     taken += n;
@@ -104,15 +113,16 @@ impl Transport {
     }
 
     /// The same for bytes in several places, at least one of them; one call where the system takes that many slices.
-    pub(super) fn send_vectored(&mut self, slices: &[IoSlice<'_>]) -> Sent {
+    pub(super) fn send_vectored(&mut self, slices: &[IoSlice<'_>], calls: &mut Calls) -> Sent {
         let total: usize = slices.iter().map(|slice| slice.len()).sum();
         loop {
+            calls.writes += 1;
             return match self.0.write_vectored(slices) {
                 Ok(taken) if taken == total => Sent { taken, stopped: None },
                 Ok(taken) if SHORT_IS_DRAINED && slices.len() <= SLICES_AT_ONCE => {
                     Sent { taken, stopped: Some(Stopped::Full) }
                 }
-                Ok(taken) => self.send_rest(slices, taken),
+                Ok(taken) => self.send_rest(slices, taken, calls),
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 Err(e) => Sent { taken: 0, stopped: Some(Stopped::from(&e)) },
             };
@@ -121,12 +131,12 @@ impl Transport {
 
     /// After a vectored write took only `taken` bytes: either the socket is full, or the system has taken as many
     /// slices as it does at once, which only another write can tell.
-    fn send_rest(&mut self, slices: &[IoSlice<'_>], mut taken: usize) -> Sent {
+    fn send_rest(&mut self, slices: &[IoSlice<'_>], mut taken: usize, calls: &mut Calls) -> Sent {
         let mut start = 0;
         for slice in slices {
             let end = start + slice.len();
             if taken < end {
-                let sent = self.send(&slice[taken - start..]);
+                let sent = self.send(&slice[taken - start..], calls);
                 taken += sent.taken;
                 if sent.stopped.is_some() {
                     return Sent { taken, stopped: sent.stopped };

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Loads the built-in world with more and more bots and writes docs/images/bots.csv: benches/bots.py [SECONDS [COUNT...]]
 
-The server has the first core and the bots the last, both from the release build. CPU is the server's own, as the system
-counts it, from when everybody is in until the end, for each player and tick. Everything else is what `/api/status` and
-the bots' report say. The machine should do nothing else meanwhile. Linux only.
+The server has the first core and the bots the last, both from the release build. What is measured begins some seconds
+after the last bot has joined, and lasts SECONDS (60: the minute over which the server reckons its percentiles). CPU is the
+server's own, as the system counts it, for each player and tick. Everything else is what `/api/status` and the bots' report
+say. The machine should do nothing else meanwhile. Linux only.
 """
 
 import json
@@ -24,6 +25,8 @@ HEAD = (
     "players,encoding,cpu_us,user_us,tick_p99_us,flush_p99_us,overruns,ticks,latency_p99_us,resident_mib,bots_cpu,failed"
 )
 CORES = sorted(os.sched_getaffinity(0))
+# Seconds between the last bot's joining and the first figure, and between the last figure and the bots' leaving.
+SETTLING, LEAVING = 5, 2
 HERTZ = os.sysconf("SC_CLK_TCK")
 
 
@@ -61,14 +64,15 @@ def run(count, seconds, encoding="json"):
         server, address = serve(folder, count)
         try:
             command = [PROGRAM, "bots", "--url", f"ws://{address}/ws", "--count", str(count)]
-            command += ["--seconds", str(seconds), "--encoding", encoding, "--json"]
+            command += ["--seconds", str(SETTLING + seconds + LEAVING), "--encoding", encoding, "--json"]
             bots = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, preexec_fn=on(CORES[-1])
             )
             while status(address)["players"] < count and bots.poll() is None:
                 time.sleep(0.2)
+            time.sleep(SETTLING)
             before, cpu_before = status(address), spent(server.pid)
-            time.sleep(seconds * 0.9)
+            time.sleep(seconds)
             after, cpu = status(address), spent(server.pid)
             report = json.loads(bots.communicate()[0])
         finally:

@@ -35,10 +35,16 @@ def build():
     return next(b["executable"] for b in built if b.get("executable") and b["target"]["name"] == "guard")
 
 
+def features():
+    """What of the processor the C library and simdutf8 choose their code by, and valgrind passes on."""
+    flags = next((line.split() for line in open("/proc/cpuinfo") if line.startswith("flags")), [])
+    return "+".join(flag for flag in ("ssse3", "sse4_2", "avx2", "bmi2", "erms", "fsrm") if flag in flags)
+
+
 def toolchain():
     """What moves the figures without a change in the code."""
-    valgrind = output("valgrind", "--version").strip()
-    return f"{output('rustc', '--version').strip()}, {platform.machine()}, {'-'.join(platform.libc_ver())}, {valgrind}"
+    versions = [output(program, "--version").strip() for program in ("rustc", "valgrind")]
+    return ", ".join([*versions, platform.machine(), features(), "-".join(platform.libc_ver())])
 
 
 def run(binary, name, lengths):

@@ -18,13 +18,13 @@ STYLE = """<style>
   text { font: 12px system-ui, sans-serif; fill: #1f2328 }
   .title { font-weight: 600; font-size: 14px }
   .end { text-anchor: end } .middle { text-anchor: middle }
-  .grid { stroke: #d1d9e0; stroke-width: 1 } .limit { stroke: #1f2328; stroke-width: 1.5; stroke-dasharray: 5 3 }
+  .bar { stroke: #cf222e; stroke-width: 1.5; stroke-dasharray: 2 3 } .grid { stroke: #d1d9e0; stroke-width: 1 } .limit { stroke: #1f2328; stroke-width: 1.5; stroke-dasharray: 5 3 }
   .line { fill: none; stroke-width: 2 } .s0 { stroke: #0969da; fill: #0969da } .s1 { stroke: #8c959f; fill: #8c959f }
   .s2 { stroke: #bc4c00; fill: #bc4c00 } .s3 { stroke: #8250df; fill: #8250df } .s4 { stroke: #1a7f37; fill: #1a7f37 }
   path.line { fill: none }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
-    .grid { stroke: #3d444d } .limit { stroke: #e6edf3 }
+    .bar { stroke: #ff7b72 } .grid { stroke: #3d444d } .limit { stroke: #e6edf3 }
     .s0 { stroke: #58a6ff; fill: #58a6ff } .s1 { stroke: #6e7681; fill: #6e7681 } .s2 { stroke: #f0883e; fill: #f0883e }
     .s3 { stroke: #bc8cff; fill: #bc8cff } .s4 { stroke: #3fb950; fill: #3fb950 } path.line { fill: none }
   }
@@ -63,11 +63,12 @@ class Panel:
     def __init__(self, left, top, width, height, title, most_x, most_y):
         self.left, self.top, self.width, self.height = left, top, width, height
         self.xs, self.ys = steps(most_x), steps(most_y)
+        self.named = 0
         self.parts = [text(left - 34, top - 12, title, "title")]
         for y in self.ys:
             self.parts.append(line(left, self.y(y), left + width, self.y(y), "grid"))
             self.parts.append(text(left - 6, self.y(y) + 4, f"{y:g}", "end"))
-        for x in self.xs:
+        for x in self.xs[::2]:
             self.parts.append(text(self.x(x), top + height + 18, f"{x:,g}", "middle"))
         self.parts.append(text(left + width / 2, top + height + 36, "players", "middle"))
 
@@ -82,25 +83,40 @@ class Panel:
         path = " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
         self.parts.append(f'<path d="M{path}" class="line s{at}"/>')
         self.parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" class="s{at}"/>' for x, y in places]
-        self.parts.append(text(self.left + 10, self.top + 16 + 16 * at, f'<tspan class="s{at}">●</tspan> {name}'))
+        self.named += 1
+        self.parts.append(text(self.left + 10, self.top + 16 * self.named, f'<tspan class="s{at}">●</tspan> {name}'))
+
+    def bar(self, value):
+        """What is meant not to be passed."""
+        self.parts.append(line(self.left, self.y(value), self.left + self.width, self.y(value), "bar"))
+
+
+# What is meant to be reached: a share of the limit's throughput, and milliseconds of a tick's work.
+BARS = {"e1": 0.97, "e16": 0.9, "e16k": 0.9, "e1000": 0.97, "e64k": 0.9, "f1000": 0.95, "f5000": 0.95, "f1000k8": 0.95}
+TICK_BAR_MS = 10
 
 
 def players():
-    """The tick's and its writing's 99th percentile, and the CPU for a player and tick."""
+    """The tick's and its writing's 99th percentile, the CPU for a player and tick, and the share of late ticks."""
     rows, _ = data("bots.csv")
     most = max(int(row["players"]) for row in rows)
     taken = lambda column, scale: [(int(row["players"]), float(row[column]) / scale) for row in rows]
     ticks, flushes, cpu = taken("tick_p99_us", 1000), taken("flush_p99_us", 1000), taken("cpu_us", 1)
     user = taken("user_us", 1)
     top = lambda *series: max(y for points in series for _, y in points)
-    left = Panel(52, 44, 300, 220, "99th percentile of a tick, ms", most, top(ticks, flushes))
+    late = [(int(row["players"]), 100 * int(row["overruns"]) / int(row["ticks"])) for row in rows]
+    left = Panel(46, 44, 190, 220, "99th percentile of a tick, ms", most, top(ticks, flushes) * 1.3)
     left.series(0, "the tick's work", ticks)
     left.series(1, "its writing", flushes)
-    right = Panel(432, 44, 300, 220, "server CPU for a player and tick, µs", most, top(cpu) * 1.3)
-    right.series(0, "all", cpu)
-    right.series(1, "in user space", user)
-    label = "Players against the tick's 99th percentile, and against server CPU for a player and tick"
-    return document(310, label, left.parts + right.parts)
+    left.bar(TICK_BAR_MS)
+    middle = Panel(302, 44, 190, 220, "CPU for a player and tick, µs", most, top(cpu) * 1.3)
+    middle.series(0, "all", cpu)
+    middle.series(1, "in user space", user)
+    right = Panel(558, 44, 190, 220, "late ticks of a hundred", most, max(2, top(late) * 1.3))
+    right.series(2, "late", late)
+    right.bar(1)
+    label = "Players against the tick's 99th percentile, against server CPU for a player and tick, and against late ticks"
+    return document(310, label, left.parts + middle.parts + right.parts)
 
 
 def ratios():
@@ -126,6 +142,7 @@ def ratios():
             value, x = float(row["ratio"]), start + bar * servers.index(row["server"])
             size = f'width="{bar - 1:.1f}" height="{height * value / most:.1f}"'
             parts.append(f'<rect x="{x:.1f}" y="{y(value):.1f}" {size} class="s{servers.index(row["server"])}"/>')
+        parts.append(line(left + space * number, y(BARS[group]), left + space * (number + 1), y(BARS[group]), "bar"))
     parts.append(line(left, y(1), left + width, y(1), "limit"))
     return document(318, "Throughput of several servers as a share of a plain TCP echo's", parts)
 

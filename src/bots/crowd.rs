@@ -131,7 +131,8 @@ impl Crowd {
             self.with((n % count) as usize, Bot::walk);
         }
         while let Some(n) = self.rhythms.chat.take(now) {
-            self.with((n * u64::from(TALKERS) % count) as usize, Bot::chat);
+            let talkers = u64::from(self.settings.count.div_ceil(TALKERS));
+            self.with((n % talkers * u64::from(TALKERS)) as usize, Bot::chat);
         }
         while let Some(n) = self.rhythms.ping.take(now) {
             let (pingers, apart) = pingers(self.settings.count);

@@ -86,8 +86,9 @@ impl<T> Registry<T> {
         Registry {
             // One burst is one second's worth: `connect_rate` new connections in any second.
             rate: Rate::new(settings.connect_rate, settings.connect_rate),
+            // Room that nobody has touched costs no memory, and a table that grows leaves its old places behind as holes.
+            entries: Slab::with_capacity(settings.max_connections.min(limits::RESERVED_PEERS)),
             settings,
-            entries: Slab::new(),
             generations: Vec::new(),
             addresses: HashMap::new(),
             bans: Bans::default(),

@@ -9,13 +9,13 @@ use super::errands::Errands;
 use super::events::{Event, Observer};
 use super::game::{Game, To};
 use super::gathering::Gathering;
+use super::inboxes::Held;
 use super::keeping::Asked;
 use super::metrics::Counters;
 use super::realm::Realm;
 use crate::account::{TokenDigest, Username};
 use crate::http::Response;
 use crate::ids::{ConnId, GameId, PlayerId, RegionId};
-use crate::limits;
 use crate::packet::encoding::EncodeError;
 use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
 use crate::random::{Random, Secrets};
@@ -58,8 +58,8 @@ pub(super) struct Peer {
     pub(super) closed: Option<Code>,
     /// What came behind an `auth_request` whose answer is still being found out. Nothing more is read until then.
     pub(super) held_back: Option<Box<HeldBack>>,
-    /// Packets waiting for the tick, and of which tick that count is.
-    inbox: (Tick, u32),
+    /// What of it waits for the tick.
+    pub(super) held: Held,
     /// What of its memory is counted in the budget.
     accounted: usize,
 }
@@ -78,14 +78,15 @@ impl Peer {
             refused: false,
             closed: None,
             held_back: None,
-            inbox: (Tick(0), 0),
+            held: Held::default(),
             accounted: 0,
         }
     }
 
     /// Bytes of memory that the peer can make grow.
     pub(super) fn memory(&self) -> usize {
-        self.session.memory() + self.held_back.as_ref().map_or(0, |held| held.input.capacity())
+        let held_back = self.held_back.as_ref().map_or(0, |held| held.input.capacity());
+        self.session.memory() + held_back + self.held.bytes
     }
 
     /// The login session that it came in with, by its token.
@@ -103,27 +104,9 @@ impl Peer {
         self.seat.as_ref()?.owner.as_ref().map(|owner| &owner.name)
     }
 
-    /// Counts a packet that waits for the tick after `tick`.
-    pub(super) fn count_input(&mut self, tick: Tick) {
-        if self.inbox.0 != tick {
-            self.inbox = (tick, 0);
-        }
-        self.inbox.1 += 1;
-    }
-
     /// What of its memory is counted in the budget.
     pub(super) fn accounted(&self) -> usize {
         self.accounted
-    }
-
-    /// Whether packets wait for the tick after `tick`.
-    pub(super) fn has_inputs(&self, tick: Tick) -> bool {
-        self.inbox.0 == tick && self.inbox.1 > 0
-    }
-
-    /// Whether as many packets wait as may.
-    pub(super) fn inbox_is_full(&self, tick: Tick) -> bool {
-        self.inbox.0 == tick && self.inbox.1 >= limits::INBOX_PLAYER as u32
     }
 }
 
@@ -155,11 +138,13 @@ pub(super) struct Core {
     pub(super) answers: Vec<(ConnId, Response)>,
     pub(super) counters: Counters,
     pub(super) observer: Option<Observer>,
-    /// Bytes of the budget that peers' buffers hold, as of the last time each of them was served. What was handed to
-    /// somebody since is not in it: those bodies are shared, and most peers take them at once.
+    /// Bytes of the budget in use: what each peer held when it was last served, and what it has sent since. What was
+    /// handed to somebody since is not in it: those bodies are shared, and most peers take them at once.
     memory: usize,
-    /// Bytes of the messages that wait for the tick.
-    pub(super) inbox_bytes: usize,
+    /// Peers of whom something waits for the coming tick.
+    pub(super) senders: Vec<ConnId>,
+    /// Bytes of what waits for the tick of peers that are no more.
+    pub(super) parting_bytes: usize,
     /// Where one flush is put together; shared by all peers.
     pub(super) scratch: Vec<u8>,
     /// Where one packet is encoded; shared by all packets.
@@ -198,7 +183,8 @@ impl Core {
             counters: Counters::default(),
             observer: None,
             memory: 0,
-            inbox_bytes: 0,
+            senders: Vec::new(),
+            parting_bytes: 0,
             scratch: Vec::new(),
             encode: Vec::new(),
             gathering: Gathering::default(),
@@ -397,7 +383,7 @@ impl Core {
 
     /// Bytes of the budget in use.
     pub(super) fn memory(&self) -> usize {
-        self.memory + self.inbox_bytes
+        self.memory
     }
 
     /// Brings the budget up to date with what a peer holds now.
@@ -406,6 +392,13 @@ impl Core {
         let holds = peer.memory();
         self.memory = (self.memory + holds).saturating_sub(peer.accounted);
         peer.accounted = holds;
+    }
+
+    /// Counts bytes of a peer that came, and that went.
+    pub(super) fn count(&mut self, conn: ConnId, came: usize, went: usize) {
+        let Some(peer) = self.peers.get_mut(conn) else { return };
+        self.memory = (self.memory + came).saturating_sub(went);
+        peer.accounted = (peer.accounted + came).saturating_sub(went);
     }
 
     /// Takes a peer out of the registry and out of the budget.

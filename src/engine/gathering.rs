@@ -5,7 +5,8 @@
 //! body in which the packets of all these regions stand: one entry in each outbox in place of up to nine, and one copy
 //! when it is written.
 //!
-//! Each region's packet is encoded once for each encoding in use. They keep the order in which they were sent, and
+//! Each region's packet is encoded once for each encoding that anybody speaks who is in the game before the tick is over:
+//! whoever comes in later in the tick finds what was sent earlier in it. They keep the order in which they were sent, and
 //! stand behind all else that the tick sends. Nothing is kept from one tick to the next but memory.
 
 use super::core::{Core, Recipients};
@@ -82,7 +83,7 @@ impl Gathering {
 }
 
 impl Gathered {
-    /// Where it lies in the bytes of an encoding; nowhere, where nobody spoke that when it was sent.
+    /// Where it lies in the bytes of an encoding; nowhere, where nobody speaks that.
     fn span(&self, encoding: Encoding) -> Range<usize> {
         self.spans[encoding as usize].clone()
     }
@@ -117,10 +118,8 @@ fn join(
     scratch.clear();
     for &view in view {
         let span = packets[place(view)].span(encoding);
-        if span.is_empty() {
-            continue;
-        }
-        if count == u8::MAX || scratch.len() + span.len() > limits::BATCH_BYTES {
+        debug_assert!(!span.is_empty(), "what is sent is encoded for all who hear it");
+        if count == u8::MAX || scratch.len() + separator(encoding).len() + span.len() > limits::BATCH_BYTES {
             finish(scratch, &mut count);
         }
         if count > 0 {
@@ -150,8 +149,7 @@ impl Core {
                     join(view, packets, encoded, member.encoding, scratch, mine);
                 }
                 if let Some(tap) = tap {
-                    let spans = view.iter().map(|&view| packets[place(view)].span(member.encoding));
-                    for span in spans.filter(|span| !span.is_empty()) {
+                    for span in view.iter().map(|&view| packets[place(view)].span(member.encoding)) {
                         tap(tick, member.player, &encoded[member.encoding as usize][span]);
                     }
                 }
@@ -262,8 +260,29 @@ mod tests {
         let gathering = gather(&realm(&[(0, Encoding::Postcard)]), &[(0, 1)]);
         assert!(gathering.encoded[Encoding::Json as usize].is_empty());
         assert_eq!(told(&gathering, Encoding::Postcard), [(0, 1, vec![0])]);
-        // Who is the first of an encoding, and came later in the tick, finds nothing.
-        assert_eq!(told(&gathering, Encoding::Json), [(0, 0, vec![])]);
+    }
+
+    #[test]
+    fn who_comes_in_later_in_the_tick_finds_it_too() {
+        let mut realm = realm(&[(0, Encoding::Postcard)]);
+        realm.expect([true, false]);
+        let gathering = gather(&realm, &[(0, 1)]);
+        for encoding in Encoding::ALL {
+            assert_eq!(told(&gathering, encoding), [(0, 1, vec![0])], "{encoding:?}");
+        }
+        realm.expect([false, false]);
+        assert!(!realm.speaks(Encoding::Json), "that was for one tick");
+    }
+
+    #[test]
+    fn separators_count_in_a_part_s_size() {
+        let realm = realm(&[(0, Encoding::Json)]);
+        // Without what stands between them two would fill a part to the last byte.
+        let len = |filling| gather(&realm, &[(0, filling)]).encoded[Encoding::Json as usize].len();
+        let (small, rest) = (100, (limits::BATCH_BYTES - len(100) - len(1)) / 2 + 1);
+        assert_eq!(len(small) + len(rest), limits::BATCH_BYTES);
+        let gathering = gather(&realm, &[(0, small), (0, rest)]);
+        assert_eq!(told(&gathering, Encoding::Json), [(0, 2, vec![0, 0])]);
     }
 
     #[test]

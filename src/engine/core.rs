@@ -16,8 +16,9 @@ use super::realm::Realm;
 use crate::account::{TokenDigest, Username};
 use crate::http::Response;
 use crate::ids::{ConnId, GameId, PlayerId, RegionId};
+use crate::limits;
 use crate::packet::encoding::EncodeError;
-use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
+use crate::packet::{self, Bodies, Body, Code, Encoding, Kind, Priority, ServerControl};
 use crate::random::{Random, Secrets};
 use crate::registry::Registry;
 use crate::session::outbox::{Outbox, Pushed};
@@ -149,6 +150,8 @@ pub(super) struct Core {
     pub(super) scratch: Vec<u8>,
     /// Where one packet is encoded; shared by all packets.
     encode: Vec<u8>,
+    /// Where packets are while they wait for those who hear them.
+    pub(super) bodies: Bodies,
     /// What the game whose tick runs has sent to be joined.
     pub(super) gathering: Gathering,
     /// When a failure was last logged.
@@ -164,6 +167,7 @@ impl Core {
     pub(super) fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Core {
         Core {
             rates: Rates::new(&settings.session),
+            bodies: Bodies::new(settings.memory_limit / limits::SPARE_PART),
             peers: Registry::new(settings.registry.clone()),
             settings,
             realms: Vec::new(),
@@ -204,6 +208,7 @@ impl Core {
     /// A tick begins.
     pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
         (self.tick, self.now) = (tick, now);
+        self.bodies.rest(now);
         self.set_wall(now, wall);
     }
 
@@ -261,16 +266,16 @@ impl Core {
     }
 
     fn deliver<P: Serialize>(&mut self, game: GameId, to: To<'_>, how: How, packet: &P) {
-        let Core { realms, peers, attention, doomed, counters, encode, tap, settings, tick, now, .. } = self;
-        let limit = settings.session.outbox_limit;
-        let mut bodies: [Option<Body>; 2] = [None, None];
+        let limit = self.settings.session.outbox_limit;
+        let Core { realms, peers, attention, doomed, counters, encode, bodies, tap, tick, now, .. } = self;
+        let mut shared: [Option<Body>; 2] = [None, None];
         let mut variant = None;
         let mut failed = None;
         let mut heard = 0;
         let mut recipients = Recipients { peers, attention, doomed, counters };
         let realm = &realms[usize::from(game.0)];
         realm.each(to, |member| {
-            let body = &mut bodies[member.encoding as usize];
+            let body = &mut shared[member.encoding as usize];
             if body.is_none() {
                 encode.clear();
                 match packet::encode(member.encoding, how.layer, how.re, packet, encode) {
@@ -278,7 +283,7 @@ impl Core {
                     // The game's own fault: a type that its encoding cannot carry.
                     Err(error) => failed = Some(error),
                 }
-                *body = Some(Body::from(encode.as_slice()));
+                *body = Some(bodies.make(encode));
             }
             let Some(body) = body.as_ref().filter(|body| !body.is_empty()) else { return };
             if let Some(tap) = tap {
@@ -318,7 +323,7 @@ impl Core {
             debug_assert!(false, "control packets hold nothing that cannot be encoded");
             return;
         };
-        let body = Body::from(self.encode.as_slice());
+        let body = self.bodies.make(&self.encode);
         let limit = self.settings.session.outbox_limit;
         let pushed = peer.session.outbox.push(&body, Priority::Critical, None, limit, self.now);
         if pushed == Pushed::Over && peer.session.outbox.is_stuck() {

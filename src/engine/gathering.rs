@@ -14,7 +14,7 @@ use super::realm::Realm;
 use crate::ids::{GameId, RegionId};
 use crate::limits;
 use crate::packet::encoding::EncodeError;
-use crate::packet::{self, Encoding, Kind, Variant, separator};
+use crate::packet::{self, Bodies, Encoding, Kind, Variant, separator};
 use crate::session::outbox::{Joined, Outbox};
 use serde::Serialize;
 use std::ops::Range;
@@ -106,12 +106,13 @@ fn join(
     encoded: &[Vec<u8>; 2],
     encoding: Encoding,
     scratch: &mut Vec<u8>,
+    bodies: &mut Bodies,
     joined: &mut Vec<Joined>,
 ) {
     let mut count = 0;
     let mut finish = |scratch: &mut Vec<u8>, count: &mut u8| {
         if *count > 0 {
-            joined.push(Joined::new(scratch, std::mem::take(count), joined.len() as u32));
+            joined.push(Joined::new(bodies.make(scratch), std::mem::take(count), joined.len() as u32));
         }
         scratch.clear();
     };
@@ -139,14 +140,14 @@ impl Core {
         let Gathering { packets, encoded, views, joined, scratch } = &mut gathering;
         let limit = self.settings.session.outbox_limit;
         let (tick, now) = (self.tick, self.now);
-        let Core { realms, peers, attention, doomed, counters, tap, .. } = self;
+        let Core { realms, peers, attention, doomed, counters, bodies, tap, .. } = self;
         let mut recipients = Recipients { peers, attention, doomed, counters };
         for view in views.chunk_by(|a, b| region(*a) == region(*b)) {
             let mut heard = 0;
             for member in realms[usize::from(game.0)].in_region(region(view[0])) {
                 let mine = &mut joined[member.encoding as usize];
                 if mine.is_empty() {
-                    join(view, packets, encoded, member.encoding, scratch, mine);
+                    join(view, packets, encoded, member.encoding, scratch, bodies, mine);
                 }
                 if let Some(tap) = tap {
                     for span in view.iter().map(|&view| packets[place(view)].span(member.encoding)) {
@@ -213,7 +214,8 @@ mod tests {
         let views = gathering.views.chunk_by(|a, b| region(*a) == region(*b));
         let read = |view: &[u64]| {
             let mut parts = Vec::new();
-            join(view, &gathering.packets, &gathering.encoded, encoding, &mut Vec::new(), &mut parts);
+            let bodies = &mut Bodies::new(0);
+            join(view, &gathering.packets, &gathering.encoded, encoding, &mut Vec::new(), bodies, &mut parts);
             (region(view[0]).0, parts.len(), read(&parts, encoding))
         };
         views.map(read).collect()

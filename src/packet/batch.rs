@@ -4,10 +4,6 @@
 //! known length, so that its frame header can be written first and the whole sent from where the bodies lie.
 
 use super::encoding::Encoding;
-use std::sync::Arc;
-
-/// One encoded packet, shared by all its recipients, at its exact size.
-pub type Body = Arc<[u8]>;
 
 /// The numbers at the head of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -56,7 +56,7 @@ struct Queued {
     joined: bool,
 }
 
-const _: () = assert!(size_of::<Queued>() <= 24, "thousands of these wait at the end of every tick");
+const _: () = assert!(size_of::<Queued>() <= 16, "thousands of these wait at the end of every tick");
 
 /// The key of packets that nothing takes the place of.
 const NEVER: u32 = u32::MAX;
@@ -68,8 +68,7 @@ pub struct Joined(Queued);
 impl Joined {
     /// So many packets, with their separators between them. While a peer cannot take more, a newer one of the same
     /// `part` takes the place of an older one.
-    pub fn new(body: &[u8], packets: u8, part: u32) -> Joined {
-        let body = Body::from(body);
+    pub fn new(body: Body, packets: u8, part: u32) -> Joined {
         Joined(Queued { body, supersedes: part, packets, priority: Priority::Low, joined: true })
     }
 
@@ -524,7 +523,7 @@ mod tests {
     fn joined_packets_are_many_on_the_wire_and_one_in_the_queue() {
         let joined = |names: &str, packets, part| {
             let bodies: Vec<_> = names.split(' ').map(|name| format!(r#"{{"type":"{name}"}}"#)).collect();
-            Joined::new(bodies.join(",").as_bytes(), packets, part)
+            Joined::new(Body::from(bodies.join(",").as_bytes()), packets, part)
         };
         let mut outbox = Outbox::default();
         outbox.begin_sequence();
@@ -569,7 +568,7 @@ mod tests {
     fn who_has_taken_all_gets_positions_whatever_the_limit_is() {
         // A whole batch of them never fitted under the soft limit of the smallest outbox, though its peer took everything.
         let limit = *limits::OUTBOX_LIMIT.start();
-        let part = Joined::new(&vec![b'x'; limits::BATCH_BYTES], 1, 0);
+        let part = Joined::new(Body::from(vec![b'x'; limits::BATCH_BYTES].as_slice()), 1, 0);
         let mut outbox = Outbox::default();
         outbox.begin_sequence();
         for _ in 0..3 {
@@ -579,7 +578,7 @@ mod tests {
             assert!(flushed.drained && !flushed.caught_up, "nothing was left out");
         }
         // However large it is, it is offered where nothing else waits.
-        let large = Joined::new(&vec![b'x'; 2 * limit], 1, 0);
+        let large = Joined::new(Body::from(vec![b'x'; 2 * limit].as_slice()), 1, 0);
         assert_eq!(outbox.push_joined(&large, limit, Time::START), Pushed::Over);
         assert!(outbox.flush(STAMP, limit, &mut Vec::new(), &mut Vec::new()).drained);
         // Who is stuck is spared what it could not read in time anyway.

@@ -161,7 +161,7 @@ fn of_the_last_words_of_those_who_are_gone_only_so_much_is_kept() {
         driven.engine.disconnect(conn, driven.now);
         driven.engine.audit().unwrap();
     }
-    assert_eq!(driven.engine.memory(), 0, "no peer holds anything");
+    assert!(driven.engine.memory() < 15_000, "what is left is nobody's");
     driven.pass(Duration::from_millis(10));
     let heard = driven.frames(listener).packets;
     let said = heard.iter().filter(|packet| packet["type"] == "said").count();

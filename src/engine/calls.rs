@@ -157,12 +157,14 @@ impl Engine {
         let Request { path, query, body, .. } = request.clone();
         let size = path.len() + query.len() + body.len();
         let call = Call { account, method, path, query, body };
-        if !self.hosts[usize::from(game.0)].call(conn, call) {
+        let peer = self.core.peers.get(conn);
+        let has_room = peer.is_some_and(|peer| self.core.has_room_for(peer, size));
+        if !has_room || !self.hosts[usize::from(game.0)].call(conn, call) {
             let refusal =
                 Refusal::new(Code::Busy, "too much waits for this game").retry_after(routes::BUSY_MS);
             return Err(routes::response_of(&refusal));
         }
-        self.core.inbox_bytes += size;
+        self.core.hold(conn, 0, size);
         Ok(())
     }
 

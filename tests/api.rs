@@ -47,6 +47,9 @@ mod play;
 mod proxies;
 #[path = "api/server.rs"]
 mod server;
+#[cfg(feature = "storage")]
+#[path = "api/sessions.rs"]
+mod sessions;
 #[path = "api/stop.rs"]
 mod stop;
 #[path = "api/upgrade.rs"]

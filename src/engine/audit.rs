@@ -19,7 +19,7 @@ impl Engine {
         self.core.peers.len()
     }
 
-    /// Players who have been let in and have not left, over all games.
+    /// Players in the world, over all games: who have been let in and have not left, without those in the lobby.
     pub fn players(&self) -> usize {
         self.core.counters.players as usize
     }
@@ -46,7 +46,7 @@ impl Engine {
     /// The first thing that is not as it should be: a mistake in the engine.
     pub fn audit(&self) -> Result<(), String> {
         let core = &self.core;
-        let (mut accounted, mut refused, mut waiting) = (0, 0, 0);
+        let (mut accounted, mut refused, mut waiting, mut in_world) = (0, 0, 0, 0);
         let mut seats = vec![0; core.realms.len()];
         for (conn, peer) in core.peers.iter() {
             self.audit_peer(conn, peer).map_err(|wrong| format!("{conn}: {wrong}"))?;
@@ -55,11 +55,12 @@ impl Engine {
             if let (Some(game), Some(seat)) = (peer.game, &peer.seat) {
                 seats[usize::from(game.0)] += 1;
                 waiting += usize::from(seat.waits);
+                in_world += usize::from(!seat.player.is_in_lobby());
             }
         }
         equal("bytes of all peers", core.memory() - core.inbox_bytes, accounted)?;
         equal("refused connections", self.refusing, refused)?;
-        equal("players", self.players(), seats.iter().sum())?;
+        equal("players", self.players(), in_world)?;
         for (realm, seats) in core.realms.iter().zip(seats) {
             equal("names in use", realm.names_in_use(), seats)?;
             realm.audit()?;

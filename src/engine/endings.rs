@@ -143,7 +143,7 @@ impl Engine {
         let (Some(game), Some(seat)) = (peer.game, peer.seat.take()) else { return };
         let from = seat.sender(conn, peer.session.encoding);
         self.core.realm_mut(game).release_name(&seat.name);
-        self.core.counters.players -= 1;
+        self.core.counters.players -= u64::from(!seat.player.is_in_lobby());
         self.vacate(game, conn, &seat, now);
         self.hosts[usize::from(game.0)].leave(from, departure);
     }

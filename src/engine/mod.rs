@@ -39,6 +39,7 @@ mod record;
 mod regions;
 mod rest;
 mod routes;
+mod sessions;
 mod settings;
 mod status;
 mod sweep;

@@ -45,6 +45,9 @@ mod order;
 mod play;
 #[path = "api/proxies.rs"]
 mod proxies;
+#[cfg(all(feature = "storage", feature = "eternity"))]
+#[path = "api/replayed.rs"]
+mod replayed;
 #[path = "api/server.rs"]
 mod server;
 #[cfg(feature = "storage")]

@@ -190,7 +190,7 @@ impl Engine {
         name: Username,
         now: Time,
     ) {
-        if let Some(held) = self.take_held_back(conn) {
+        if let Some(held) = self.take_held_back(conn, now) {
             if let Err(refusal) = self.seat_account(conn, id, Owner { account, name, digest: None }, now) {
                 self.refuse(conn, id, refusal, now);
             }
@@ -200,15 +200,18 @@ impl Engine {
 
     /// A login on a WebSocket came to nothing.
     pub(super) fn refuse_login(&mut self, conn: ConnId, id: Option<u32>, refusal: Refusal, now: Time) {
-        if let Some(held) = self.take_held_back(conn) {
+        if let Some(held) = self.take_held_back(conn, now) {
             self.refuse(conn, id, refusal, now);
             self.go_on_reading(conn, held, now);
         }
     }
 
-    fn take_held_back(&mut self, conn: ConnId) -> Option<HeldBack> {
+    /// The peer is read again. What it was late with or silent about meanwhile was our doing: its deadlines run from here.
+    fn take_held_back(&mut self, conn: ConnId, now: Time) -> Option<HeldBack> {
         let peer = self.core.peers.get_mut(conn)?;
         let held = peer.held_back.take()?;
+        peer.session.heard(now);
+        peer.session.request_moved_on(now);
         (peer.session.phase() == Phase::Auth).then_some(*held)
     }
 

@@ -249,7 +249,7 @@ impl Session {
         self.http.as_mut().map_or(Vec::new(), |http| std::mem::take(&mut http.backlog))
     }
 
-    /// What the HTTP side waits for has changed: the deadline of that runs from here.
+    /// What is waited for from the peer has changed: the deadline of that runs from here.
     pub fn request_moved_on(&mut self, now: Time) {
         self.since = now;
     }

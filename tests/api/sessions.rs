@@ -25,8 +25,8 @@ fn ask(addr: SocketAddr, query: &str) -> Answer {
 }
 
 fn of(answer: &Value, list: &str, name: &str) -> Value {
-    let listed = answer[list].as_array().unwrap().iter();
-    listed.filter(|one| one["username"] == name).next_back().cloned().unwrap_or_default()
+    let mut listed = answer[list].as_array().unwrap().iter();
+    listed.rfind(|one| one["username"] == name).cloned().unwrap_or_default()
 }
 
 #[test]

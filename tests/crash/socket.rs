@@ -55,9 +55,7 @@ fn request(socket: &mut WebSocket<TcpStream>, id: u32, kind: &str, data: &Value)
             Err(_) => return None,
         };
         let packets = batch["packets"].as_array().unwrap();
-        // A goodbye behind nothing else is the answer too: the server stops, or is too busy.
-        let told = packets.iter().find(|one| one["re"] == id || one["type"] == "disconnect");
-        if let Some(packet) = told {
+        if let Some(packet) = packets.iter().find(|one| one["re"] == id) {
             return Some(packet.clone());
         }
     }
@@ -65,9 +63,9 @@ fn request(socket: &mut WebSocket<TcpStream>, id: u32, kind: &str, data: &Value)
 
 fn answer(packet: &Value) -> Answer {
     let status = match (packet["type"].as_str(), packet["data"]["code"].as_str()) {
-        (Some("error" | "disconnect"), Some("busy" | "shutdown" | "world_full")) => 503,
-        (Some("error" | "disconnect"), Some("rate_limited")) => 429,
-        (Some("error" | "disconnect" | "invalid_message"), _) => 500,
+        (Some("error"), Some("busy" | "shutdown")) => 503,
+        (Some("error"), Some("rate_limited")) => 429,
+        (Some("error" | "invalid_message"), _) => 500,
         _ => 200,
     };
     Answer { status, body: packet["data"].clone() }

@@ -12,8 +12,9 @@ use tungstenite::{Error, Message, WebSocket};
 /// Far longer than any answer takes.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Comes in with a token, sends a packet, hears its answer and says goodbye. An error's code is told as the status that HTTP has
-/// for it. `None`: the server died before the answer was here.
+/// Comes in with a token, sends a packet, hears its answer and says goodbye. An error's code is told as the status that HTTP
+/// has for it. `None`: the server died, or stopped and said goodbye, before the answer was here. What was asked for may be done all
+/// the same.
 pub(crate) fn ask(address: SocketAddr, token: &str, kind: &str, data: &Value) -> Option<Answer> {
     let mut socket = open(address)?;
     let auth = json!({ "version": 1, "token": token });

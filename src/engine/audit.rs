@@ -20,7 +20,7 @@ impl Engine {
         self.core.peers.len()
     }
 
-    /// Players who have been let in and have not left, over all games.
+    /// Players in the world, over all games: who have been let in and have not left, without those in the lobby.
     pub fn players(&self) -> usize {
         self.core.counters.players as usize
     }
@@ -47,7 +47,7 @@ impl Engine {
     /// The first thing that is not as it should be: a mistake in the engine.
     pub fn audit(&self) -> Result<(), String> {
         let core = &self.core;
-        let (mut accounted, mut refused, mut waiting, mut early) = (0, 0, 0, 0);
+        let (mut accounted, mut refused, mut waiting, mut early, mut in_world) = (0, 0, 0, 0, 0);
         let mut seats = vec![0; core.realms.len()];
         for (conn, peer) in core.peers.iter() {
             self.audit_peer(conn, peer).map_err(|wrong| format!("{conn}: {wrong}"))?;
@@ -57,13 +57,14 @@ impl Engine {
                 seats[usize::from(game.0)] += 1;
                 waiting += usize::from(seat.waits);
                 early += if seat.waits { peer.held.packets as usize } else { 0 };
+                in_world += usize::from(!seat.player.is_in_lobby());
             }
         }
         equal("bytes of all peers", core.memory(), accounted)?;
         equal("packets of newcomers in line", self.hosts.iter().map(|host| host.early()).sum(), early)?;
         at_most("bytes of those who are gone", core.parting_bytes, limits::PARTING_BYTES)?;
         equal("refused connections", self.refusing, refused)?;
-        equal("players", self.players(), seats.iter().sum())?;
+        equal("players", self.players(), in_world)?;
         for (realm, seats) in core.realms.iter().zip(seats) {
             equal("names in use", realm.names_in_use(), seats)?;
             realm.audit()?;

@@ -47,7 +47,7 @@ impl Engine {
                 websocket::Event::Text(message) => self.message(conn, Encoding::Json, message, now),
                 websocket::Event::Binary(message) => self.message(conn, Encoding::Postcard, message, now),
                 websocket::Event::Ping(payload) => self.answer_ping(conn, payload, now),
-                websocket::Event::Pong(_) => self.count_control(conn, now),
+                websocket::Event::Pong(_) => self.hear_pong(conn, now),
                 websocket::Event::Close(_) => self.end_websocket(conn, &mut websocket, Departure::Quit, now),
                 websocket::Event::Error(error) => {
                     log::debug!("{conn}: {error}");
@@ -86,6 +86,13 @@ impl Engine {
         // for only the most recently processed Ping frame"; a peer that does not read gets no more of them queued.
         if session.phase().is_websocket() && session.outbox.control().len() < limits::CONTROL_BYTES {
             session.websocket.pong(payload, None, session.outbox.control());
+        }
+    }
+
+    fn hear_pong(&mut self, conn: ConnId, now: Time) {
+        self.count_control(conn, now);
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            peer.session.heard_pong(now);
         }
     }
 

@@ -40,6 +40,7 @@ mod record;
 mod regions;
 mod rest;
 mod routes;
+mod sessions;
 mod settings;
 mod status;
 mod sweep;

@@ -217,9 +217,10 @@ impl<S: Scenario> Sim<S> {
         };
         let conduct = if calling.is_none() && conduct == Conduct::Caller { Conduct::Honest } else { conduct };
         let script = self.scenario.script(conduct, chance);
+        let who = self.scenario.who(self.came);
         let link = Link {
             name: self.came,
-            client: Client::new(conduct, script, calling, chance.bits(), now),
+            client: Client::new(conduct, (script, who), calling, chance.bits(), now),
             conn,
             carriage,
             fate,

@@ -2,7 +2,7 @@
 //!
 //! A tick has two halves. While inputs come, positions change and questions are answered, but who is in whose sight
 //! stays what the last tick left. Then, in [`Play::tick`], those who took an exit arrive, areas settle, newcomers are
-//! told where they are, words held back are said, and moves are told. So nobody is ever told something about a
+//! told where they are, what was said is heard, and moves are told. So nobody is ever told something about a
 //! player that it may not see, and `game_state` is the first that a newcomer is told at all.
 
 use super::area::Areas;
@@ -21,7 +21,7 @@ use super::state::State;
 use super::world::{Spot, World};
 use super::{chat, sight};
 use crate::engine::{Asker, CommitId, Input, ReadingId, Refusal, Roster, To};
-use crate::ids::{AccountId, PlayerId};
+use crate::ids::{AccountId, PlayerId, RegionId};
 use crate::packet::Code;
 use std::collections::BTreeMap;
 
@@ -37,10 +37,8 @@ pub(super) struct Play {
     travellers: Vec<Slot>,
     /// Who is to be told everything in this tick.
     greetings: Vec<Slot>,
-    /// What was said locally, in this tick, by those whom nobody sees yet.
-    held: Vec<(PlayerId, String)>,
-    /// What was said to everybody in this tick.
-    said: Vec<Out>,
+    /// What was said in this tick, in that order.
+    words: Vec<Words>,
     /// All characters, in the world or not.
     pub(super) characters: Characters,
     /// Accounts that are here and have nobody in the world.
@@ -66,8 +64,7 @@ impl Play {
             positions: Positions::default(),
             travellers: Vec::new(),
             greetings: Vec::new(),
-            held: Vec::new(),
-            said: Vec::new(),
+            words: Vec::new(),
             characters: Characters::default(),
             lobby: BTreeMap::new(),
             state: State::new(&world),
@@ -103,7 +100,7 @@ impl Play {
         self.arrive();
         self.areas.settle(&self.world, &mut self.players, fx);
         self.greet(fx);
-        self.say_what_was_held(fx);
+        self.have_words_heard(fx);
         self.positions.send(&mut self.players, fx);
         self.save_some(fx);
         if self.found_again.is_some_and(|tick| fx.clock().tick.0 >= tick) {
@@ -155,6 +152,12 @@ impl Play {
     fn leave(&mut self, fx: &mut impl Effects, id: PlayerId) {
         self.lobby.remove(&id);
         if let Some(player) = self.players.remove(id) {
+            let last_seen_in = player.known_in.map(Hearers::Around);
+            for words in self.words.iter_mut().filter(|words| words.speaker == id) {
+                words.hearers = words.hearers.or(last_seen_in);
+            }
+            // Whoever takes its place says its own words.
+            self.words.retain(|words| words.speaker != id || words.hearers.is_some());
             self.areas.depart(&player, &mut self.players);
             self.save_leaving(fx, &player);
         }
@@ -335,27 +338,41 @@ impl Play {
         let Some(player) = self.players.get_mut(slot) else { return Ok(()) };
         let text = chat::text(message, &self.world.rules)?;
         chat::admit(&mut player.said, &self.world.rules, fx.clock())?;
-        match (channel, player.sees_from()) {
-            (Channel::Global, _) => self.said.push(said(player, channel, text.to_owned())),
-            (Channel::Local, Some(region)) => {
-                fx.send(To::Around(region), &said(player, channel, text.to_owned()));
-            }
-            (Channel::Local, None) => self.held.push((player.id, text.to_owned())),
-        }
+        let hearers = (channel == Channel::Global).then_some(Hearers::All);
+        let packet = said(player, channel, text.to_owned());
+        self.words.push(Words { speaker: player.id, hearers, packet });
         Ok(())
     }
 
-    /// What was said to everybody is heard by newcomers too, now that they know where they are. What newcomers and those
-    /// in an exit said is heard where they come out.
-    fn say_what_was_held(&mut self, fx: &mut impl Effects) {
-        self.said.drain(..).for_each(|said| fx.send(To::Everyone, &said));
-        for (id, text) in self.held.drain(..) {
-            let player = self.players.slot(id).and_then(|slot| self.players.get(slot));
-            if let Some((player, region)) = player.and_then(|p| Some((p, p.sees_from()?))) {
-                fx.send(To::Around(region), &said(player, Channel::Local, text));
+    /// What was said to everybody is heard by newcomers too, now that they know where they are; what was said locally, where
+    /// its speaker came to, or was last seen.
+    fn have_words_heard(&mut self, fx: &mut impl Effects) {
+        for Words { speaker, hearers, packet } in self.words.drain(..) {
+            let player = self.players.slot(speaker).and_then(|slot| self.players.get(slot));
+            let around = || player.and_then(Player::sees_from).map(Hearers::Around);
+            match hearers.or_else(around) {
+                Some(Hearers::All) => fx.send(To::Everyone, &packet),
+                Some(Hearers::Around(region)) => fx.send(To::Around(region), &packet),
+                None => {}
             }
         }
     }
+}
+
+/// What somebody said.
+#[derive(Debug)]
+struct Words {
+    speaker: PlayerId,
+    /// `None`: those around wherever the speaker is when the tick is over.
+    hearers: Option<Hearers>,
+    packet: Out,
+}
+
+/// Who hears it.
+#[derive(Clone, Copy, Debug)]
+enum Hearers {
+    All,
+    Around(RegionId),
 }
 
 fn said(speaker: &Player, channel: Channel, message: String) -> Out {

@@ -152,12 +152,7 @@ impl Play {
     fn leave(&mut self, fx: &mut impl Effects, id: PlayerId) {
         self.lobby.remove(&id);
         if let Some(player) = self.players.remove(id) {
-            let last_seen_in = player.known_in.map(Hearers::Around);
-            for words in self.words.iter_mut().filter(|words| words.speaker == id) {
-                words.hearers = words.hearers.or(last_seen_in);
-            }
-            // Whoever takes its place says its own words.
-            self.words.retain(|words| words.speaker != id || words.hearers.is_some());
+            self.have_last_words_heard(fx, &player);
             self.areas.depart(&player, &mut self.players);
             self.save_leaving(fx, &player);
         }
@@ -338,41 +333,50 @@ impl Play {
         let Some(player) = self.players.get_mut(slot) else { return Ok(()) };
         let text = chat::text(message, &self.world.rules)?;
         chat::admit(&mut player.said, &self.world.rules, fx.clock())?;
-        let hearers = (channel == Channel::Global).then_some(Hearers::All);
         let packet = said(player, channel, text.to_owned());
-        self.words.push(Words { speaker: player.id, hearers, packet });
+        self.words.push(Words { speaker: player.id, channel, packet });
         Ok(())
     }
 
     /// What was said to everybody is heard by newcomers too, now that they know where they are; what was said locally, where
-    /// its speaker came to, or was last seen.
+    /// its speaker came to.
     fn have_words_heard(&mut self, fx: &mut impl Effects) {
-        for Words { speaker, hearers, packet } in self.words.drain(..) {
-            let player = self.players.slot(speaker).and_then(|slot| self.players.get(slot));
-            let around = || player.and_then(Player::sees_from).map(Hearers::Around);
-            match hearers.or_else(around) {
-                Some(Hearers::All) => fx.send(To::Everyone, &packet),
-                Some(Hearers::Around(region)) => fx.send(To::Around(region), &packet),
-                None => {}
-            }
+        for words in self.words.drain(..) {
+            let player = self.players.slot(words.speaker).and_then(|slot| self.players.get(slot));
+            words.tell(player.and_then(Player::sees_from), fx);
         }
+    }
+
+    /// Whoever goes is heard while it is still in sight, by newcomers too. Of one whom nobody has seen nothing is heard
+    /// locally.
+    fn have_last_words_heard(&mut self, fx: &mut impl Effects, player: &Player) {
+        let last: Vec<Words> = self.words.extract_if(.., |words| words.speaker == player.id).collect();
+        if last.iter().any(|words| words.channel == Channel::Global) {
+            let greetings = std::mem::take(&mut self.greetings);
+            greetings.iter().for_each(|&slot| self.introduce(fx, slot));
+            self.greetings = greetings;
+        }
+        last.into_iter().for_each(|words| words.tell(player.known_in, fx));
     }
 }
 
-/// What somebody said.
+/// What somebody said in this tick.
 #[derive(Debug)]
 struct Words {
     speaker: PlayerId,
-    /// `None`: those around wherever the speaker is when the tick is over.
-    hearers: Option<Hearers>,
+    channel: Channel,
     packet: Out,
 }
 
-/// Who hears it.
-#[derive(Clone, Copy, Debug)]
-enum Hearers {
-    All,
-    Around(RegionId),
+impl Words {
+    /// Tells them to all, or to those around its speaker's region.
+    fn tell(self, region: Option<RegionId>, fx: &mut impl Effects) {
+        match (self.channel, region) {
+            (Channel::Global, _) => fx.send(To::Everyone, &self.packet),
+            (Channel::Local, Some(region)) => fx.send(To::Around(region), &self.packet),
+            (Channel::Local, None) => {}
+        }
+    }
 }
 
 fn said(speaker: &Player, channel: Channel, message: String) -> Out {

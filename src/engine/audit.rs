@@ -51,7 +51,7 @@ impl Engine {
         let mut seats = vec![0; core.realms.len()];
         for (conn, peer) in core.peers.iter() {
             self.audit_peer(conn, peer).map_err(|wrong| format!("{conn}: {wrong}"))?;
-            accounted += peer.accounted();
+            accounted += peer.accounted;
             refused += usize::from(peer.refused);
             if let (Some(game), Some(seat)) = (peer.game, &peer.seat) {
                 seats[usize::from(game.0)] += 1;
@@ -90,7 +90,7 @@ impl Engine {
         }
         // Whoever is queued has been told something that was not offered to its socket yet.
         if !peer.queued {
-            equal("its bytes", peer.accounted(), peer.memory())?;
+            equal("its bytes", peer.accounted, peer.memory())?;
         }
         let most = settings.outbox_limit + limits::CONTROL_BYTES + SLACK;
         at_most("bytes that wait", session.outbox.waiting(), most)?;

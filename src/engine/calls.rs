@@ -157,8 +157,8 @@ impl Engine {
         let Request { path, query, body, .. } = request.clone();
         let size = path.len() + query.len() + body.len();
         let call = Call { account, method, path, query, body };
-        let peer = self.core.peers.get(conn);
-        let has_room = peer.is_some_and(|peer| self.core.has_room_for(peer, size));
+        let own = self.core.peers.get(conn).map_or(0, |peer| peer.accounted);
+        let has_room = self.core.budget().has_room(own, size);
         if !has_room || !self.hosts[usize::from(game.0)].call(conn, call) {
             let refusal =
                 Refusal::new(Code::Busy, "too much waits for this game").retry_after(routes::BUSY_MS);

@@ -62,7 +62,7 @@ pub(super) struct Peer {
     /// What of it waits for the tick.
     pub(super) held: Held,
     /// What of its memory is counted in the budget.
-    accounted: usize,
+    pub(super) accounted: usize,
 }
 
 impl Peer {
@@ -104,11 +104,6 @@ impl Peer {
     pub(super) fn account_name(&self) -> Option<&Username> {
         self.seat.as_ref()?.owner.as_ref().map(|owner| &owner.name)
     }
-
-    /// What of its memory is counted in the budget.
-    pub(super) fn accounted(&self) -> usize {
-        self.accounted
-    }
 }
 
 /// The state that games and routes act on.
@@ -141,7 +136,7 @@ pub(super) struct Core {
     pub(super) observer: Option<Observer>,
     /// Bytes of the budget in use: what each peer held when it was last served, and what it has sent since. What was
     /// handed to somebody since is not in it: those bodies are shared, and most peers take them at once.
-    memory: usize,
+    pub(super) memory: usize,
     /// Peers of whom something waits for the coming tick.
     pub(super) senders: Vec<ConnId>,
     /// Bytes of what waits for the tick of peers that are no more.
@@ -402,13 +397,6 @@ impl Core {
         let holds = peer.memory();
         self.memory = (self.memory + holds).saturating_sub(peer.accounted);
         peer.accounted = holds;
-    }
-
-    /// Counts bytes of a peer that came, and that went.
-    pub(super) fn count(&mut self, conn: ConnId, came: usize, went: usize) {
-        let Some(peer) = self.peers.get_mut(conn) else { return };
-        self.memory = (self.memory + came).saturating_sub(went);
-        peer.accounted = (peer.accounted + came).saturating_sub(went);
     }
 
     /// Takes a peer out of the registry and out of the budget.

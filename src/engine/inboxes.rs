@@ -56,13 +56,26 @@ impl Peer {
     }
 }
 
+/// How much of the budget there is, and is in use.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Budget {
+    limit: usize,
+    used: usize,
+    /// How many peers there are.
+    among: usize,
+}
+
+impl Budget {
+    /// Whether so many bytes more of a peer that holds `own` find room. Where the budget is spent, those who hold less
+    /// than their share of half of it are heard all the same: whoever holds the most makes room for them.
+    pub(super) fn has_room(self, own: usize, bytes: usize) -> bool {
+        self.used + bytes <= self.limit || own + bytes <= self.limit / 2 / self.among.max(1)
+    }
+}
+
 impl Core {
-    /// Whether so many bytes more of a peer find room. Where the budget is spent, those who hold less than their share of
-    /// half of it are heard all the same: whoever holds the most makes room for them.
-    pub(super) fn has_room_for(&self, peer: &Peer, bytes: usize) -> bool {
-        let limit = self.settings.memory_limit;
-        let share = limit / 2 / self.peers.len().max(1);
-        self.memory() + bytes <= limit || peer.accounted() + bytes <= share
+    pub(super) fn budget(&self) -> Budget {
+        Budget { limit: self.settings.memory_limit, used: self.memory(), among: self.peers.len() }
     }
 
     /// Counts so many packets of a peer, or a request, of so many bytes.
@@ -73,7 +86,8 @@ impl Core {
         }
         peer.held.packets += packets;
         peer.held.bytes += bytes;
-        self.count(conn, bytes, 0);
+        peer.accounted += bytes;
+        self.memory += bytes;
     }
 
     /// What of a peer waited in the line waits for the coming tick from here on.
@@ -86,8 +100,10 @@ impl Core {
     /// Nothing of a peer waits any more.
     pub(super) fn release(&mut self, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(conn) else { return };
-        let held = std::mem::take(&mut peer.held);
-        self.count(conn, 0, held.bytes);
+        let Held { bytes, .. } = std::mem::take(&mut peer.held);
+        debug_assert!(peer.accounted >= bytes, "what is held is counted");
+        peer.accounted -= bytes;
+        self.memory -= bytes;
     }
 
     /// The games have handled all that waited for the tick.
@@ -136,5 +152,13 @@ mod tests {
         assert!(!share(0).has_room(100, 100), "full is full");
         assert!(!Share { own: 0, among: 1000 }.has_room(50, 100), "there is no share for so many");
         assert!(Share { own: 0, among: 0 }.has_room(50, 100));
+    }
+
+    #[test]
+    fn who_holds_little_finds_room_where_there_is_none() {
+        let spent = Budget { limit: 1000, used: 1000, among: 5 };
+        assert!(spent.has_room(60, 40) && !spent.has_room(60, 41));
+        assert!(Budget { used: 500, ..spent }.has_room(400, 500));
+        assert!(!Budget { used: 501, ..spent }.has_room(400, 500));
     }
 }

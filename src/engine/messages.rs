@@ -197,18 +197,18 @@ impl Engine {
     ) -> Result<(), NotTaken> {
         let window = self.core.settings.session.duplicate_window;
         let among = self.core.counters.players as usize;
-        let Some(peer) = self.core.peers.get(conn) else { return Ok(()) };
+        let budget = self.core.budget();
+        let Some(peer) = self.core.peers.get_mut(conn) else { return Ok(()) };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return Ok(()) };
         let from = seat.sender(conn, peer.session.encoding);
         if peer.inbox_is_full() {
             return Err(NotTaken::TooMany);
         }
-        if !self.core.has_room_for(peer, message.len()) {
+        if !budget.has_room(peer.accounted, message.len()) {
             return Err(NotTaken::Busy);
         }
         let share = Share { own: peer.held.packets as usize, among };
         let host = &mut self.hosts[usize::from(game.0)];
-        let Some(peer) = self.core.peers.get_mut(conn) else { return Ok(()) };
         let session = &mut peer.session;
         match host.receive(from, envelope, share, &mut || session.is_repeated(message, window, now)) {
             Ok((Taken::Queued, variant)) => {

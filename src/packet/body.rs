@@ -2,8 +2,9 @@
 //!
 //! A [`Body`] never changes while anybody has a handle on it. [`Bodies`] keeps a handle of its own on those that it made,
 //! and once nobody else has one writes the next packet of about that size there: what a server says in a steady tick
-//! takes no memory that was not there in the tick before, however long some of its peers take to read it. A body that is
-//! kept keeps nothing but itself.
+//! takes no memory that was not there a moment before. They are used again in the order in which they were made, so that one
+//! look at the oldest says whether there is any; a body that somebody has for longer than [`LIFETIME`] is no longer waited
+//! for, and is freed by the last who has it. A body that is kept keeps nothing but itself.
 //!
 //! Bounds: a body has at most a quarter more memory than bytes, and all that are kept for later at most what
 //! [`Bodies::new`] is told; what is more, or larger than [`LARGEST`], is allocated when it is needed and freed by the
@@ -41,9 +42,7 @@ const LARGEST: usize = SMALLEST << (SIZES / 4);
 const SMALLEST: usize = 64;
 /// Sizes that bodies come in: four to each doubling.
 const SIZES: usize = 40;
-/// How many of a size are looked at for one that nobody has any more: whoever lags has few.
-const LOOKS: usize = 2;
-/// How long bodies live at most that many have: a second until they are acknowledged, and some more.
+/// How long bodies live that do not wait for a laggard: a second until they are acknowledged, and some more.
 const LIFETIME: Duration = Duration::from_secs(2);
 
 /// Makes bodies.
@@ -55,13 +54,15 @@ pub struct Bodies {
     rings: [Ring; SIZES + 1],
     bytes: usize,
     most: usize,
+    now: Time,
     rested: Time,
 }
 
-/// Bodies of one size, those used first in front.
+/// Bodies of one size.
 #[derive(Debug, Default)]
 struct Ring {
-    bodies: VecDeque<Body>,
+    /// The oldest in front, each with the time at which it was made.
+    bodies: VecDeque<(Time, Body)>,
     /// How many were made since the last rest.
     made: usize,
 }
@@ -69,7 +70,8 @@ struct Ring {
 impl Bodies {
     /// Keeps at most so many bytes for later.
     pub fn new(most: usize) -> Bodies {
-        Bodies { rings: std::array::from_fn(|_| Ring::default()), bytes: 0, most, rested: Time::START }
+        let rings = std::array::from_fn(|_| Ring::default());
+        Bodies { rings, bytes: 0, most, now: Time::START, rested: Time::START }
     }
 
     /// A body of these bytes.
@@ -77,15 +79,18 @@ impl Bodies {
         let Some(size) = size_of_len(bytes.len()) else { return Body::from(bytes) };
         let ring = &mut self.rings[size];
         ring.made += 1;
-        for _ in 0..LOOKS {
-            let Some(mut body) = ring.bodies.pop_front() else { break };
+        while let Some((made, mut body)) = ring.bodies.pop_front() {
             if let Some(room) = Arc::get_mut(&mut body.0) {
                 room.clear();
                 room.extend_from_slice(bytes);
-                ring.bodies.push_back(body.clone());
+                ring.bodies.push_back((self.now, body.clone()));
                 return body;
             }
-            ring.bodies.push_back(body);
+            if self.now.since(made) < LIFETIME {
+                ring.bodies.push_front((made, body));
+                break;
+            }
+            self.bytes -= room_of(size);
         }
         if self.bytes + room_of(size) > self.most {
             return Body::from(bytes);
@@ -94,12 +99,13 @@ impl Bodies {
         room.extend_from_slice(bytes);
         let body = Body(Arc::new(room));
         self.bytes += room_of(size);
-        ring.bodies.push_back(body.clone());
+        ring.bodies.push_back((self.now, body.clone()));
         body
     }
 
-    /// Called now and then: gives back what was not needed lately.
+    /// Called with each tick: now and then gives back what was not needed lately.
     pub fn rest(&mut self, now: Time) {
+        self.now = now;
         if now.since(self.rested) < LIFETIME {
             return;
         }
@@ -127,7 +133,7 @@ fn size_of_len(len: usize) -> Option<usize> {
     // The three highest bits of the last byte's place say which quarter of which doubling it is in.
     let last = len - 1;
     let doubling = last.ilog2() as usize;
-    let quarter = last >> (doubling - 2) & 3;
+    let quarter = (last >> (doubling - 2)) & 3;
     Some((doubling - SMALLEST.ilog2() as usize) * 4 + quarter + 1).filter(|&size| size <= SIZES)
 }
 
@@ -159,8 +165,7 @@ mod tests {
         drop(first);
         assert_ne!(at(&bodies.make(b"third")), place, "still somebody has it");
         drop(kept);
-        let places: Vec<_> = (0..3).map(|_| at(&bodies.make(b"later"))).collect();
-        assert!(places.contains(&place));
+        assert_eq!(at(&bodies.make(b"later")), place);
         assert_eq!(&*second, b"second", "what somebody has never changes");
     }
 
@@ -168,10 +173,13 @@ mod tests {
     fn who_never_lets_go_stops_nobody() {
         let mut bodies = Bodies::new(1 << 20);
         let held: Vec<Body> = (0..10).map(|_| bodies.make(b"held")).collect();
-        for _ in 0..100 {
-            drop(bodies.make(b"passing"));
+        let mut places = Vec::new();
+        for n in 0..10u32 {
+            bodies.rest(Time::START + LIFETIME / 4 * n);
+            places.push(at(&bodies.make(b"passing")));
         }
-        assert!(bodies.bytes <= 20 * SMALLEST, "{}", bodies.bytes);
+        assert!(places[..9].contains(&places[9]), "its memory is used again");
+        assert!(bodies.bytes < 10 * SMALLEST, "nobody waits for those any more: {}", bodies.bytes);
         assert!(held.iter().all(|body| **body == *b"held"));
     }
 

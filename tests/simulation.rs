@@ -48,6 +48,12 @@ fn a_game_of_regions_and_chat_under_every_fault() {
 #[test]
 fn eternity_under_every_fault() {
     answers_met_failing_disks(&sweep(eternity::Shards::default));
+    #[cfg(feature = "storage")]
+    if number("SEED").is_none() {
+        let found = eternity::FOUND.load(Ordering::Relaxed);
+        println!("{found} characters that were told of are on the disk");
+        assert!(found > 100, "nobody was told of anybody who is kept");
+    }
 }
 
 #[cfg(feature = "connect4")]

@@ -1,10 +1,9 @@
 //! How a peer fares: when it was last heard, how long a heartbeat takes there and back, and the one word for it all.
 //!
-//! What is kept for it are three bytes of the [`Session`]; everything else is found out when somebody asks.
+//! What is kept for it are two bytes of the [`Session`]; everything else is found out when somebody asks.
 
 use super::{Phase, Session, Settings};
 use crate::time::Time;
-use std::num::NonZeroU16;
 use std::time::Duration;
 
 /// How a peer fares, the first of these that is so.
@@ -32,27 +31,32 @@ impl Health {
     }
 }
 
-/// What is kept of heartbeats.
+/// What is kept of heartbeats: the highest bit says that the last one has not been answered, the others how long the last
+/// answered one took, milliseconds and one more; 0: none has been.
 #[derive(Debug, Default)]
-pub(super) struct Pulse {
-    /// Whether the last heartbeat has not been answered.
-    unanswered: bool,
-    /// How long the last answered one took, milliseconds and one more.
-    round_trip: Option<NonZeroU16>,
-}
+pub(super) struct Pulse(u16);
+
+const _: () = assert!(size_of::<Pulse>() == 2, "a session has so much room left over");
 
 impl Pulse {
+    const WAITS: u16 = 1 << 15;
+    const LONGEST_MS: u16 = Pulse::WAITS - 2;
+
     /// A heartbeat is being sent.
     pub(super) fn beat(&mut self) {
-        self.unanswered = true;
+        self.0 |= Pulse::WAITS;
     }
 
     /// A Pong came so long after the last heartbeat was sent.
     fn answered(&mut self, after: Duration) {
-        if std::mem::take(&mut self.unanswered) {
+        if self.0 & Pulse::WAITS != 0 {
             let ms = u16::try_from(after.as_millis()).unwrap_or(u16::MAX);
-            self.round_trip = NonZeroU16::new(ms.saturating_add(1));
+            self.0 = ms.min(Pulse::LONGEST_MS) + 1;
         }
+    }
+
+    fn round_trip_ms(&self) -> Option<u16> {
+        (self.0 & !Pulse::WAITS).checked_sub(1)
     }
 }
 
@@ -67,10 +71,10 @@ impl Session {
         self.received
     }
 
-    /// How long the last heartbeat that was answered took there and back, in whole milliseconds up to 65534. Heartbeats go to
+    /// How long the last heartbeat that was answered took there and back, in whole milliseconds up to 32766. Heartbeats go to
     /// those who are quiet: of others nothing is known.
     pub fn round_trip(&self) -> Option<Duration> {
-        self.pulse.round_trip.map(|ms| Duration::from_millis(u64::from(ms.get() - 1)))
+        self.pulse.round_trip_ms().map(|ms| Duration::from_millis(ms.into()))
     }
 
     /// How it fares.
@@ -97,8 +101,6 @@ impl Session {
         rests.then_some(self.since)
     }
 }
-
-const _: () = assert!(size_of::<Pulse>() <= 4, "it stands in every session");
 
 #[cfg(test)]
 mod tests {
@@ -127,7 +129,7 @@ mod tests {
         assert_eq!(session.round_trip(), Some(Duration::ZERO), "within the turn is known too");
         assert_eq!(session.due(&Settings::default(), Time::from_millis(15_000)), Some(Due::Ping));
         session.heard_pong(Time::from_millis(915_000));
-        assert_eq!(session.round_trip(), Some(Duration::from_millis(65_534)), "long is long");
+        assert_eq!(session.round_trip(), Some(Duration::from_millis(32_766)), "long is long");
     }
 
     #[test]

@@ -87,7 +87,11 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     /// Does what it does of its own accord, where its time has come.
     pub(super) fn act(&mut self, now: Time) {
         // Who may not send more does not think of more either.
-        if self.quiet || self.left || now < self.acts_at || self.out.len() > MOST_UNSENT {
+        if self.left || now < self.acts_at || self.out.len() > MOST_UNSENT {
+            return;
+        }
+        // Whoever has not come in for the disk's sake still tries.
+        if self.quiet && !self.tries_again {
             return;
         }
         self.acts_at = now + Duration::from_millis(20 + self.chance.below(200));

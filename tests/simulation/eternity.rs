@@ -21,6 +21,8 @@ use evertick::random::Random;
 use evertick::sim::{Caller, Who};
 use evertick::sim::{Conduct, Scenario, Script, World};
 use std::collections::{BTreeMap, BTreeSet};
+#[cfg(feature = "storage")]
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const MAP: &str = include_str!("../../src/games/eternity/world.toml");
 
@@ -35,6 +37,10 @@ fn map() -> Map {
     Map::parse(&text).expect("the embedded map, with other numbers")
 }
 
+/// How many characters that anybody was told of were looked for on the disk and found, in all runs.
+#[cfg(feature = "storage")]
+pub(crate) static FOUND: AtomicU64 = AtomicU64::new(0);
+
 /// The game, watched.
 pub(crate) struct Shards {
     map: Map,
@@ -43,12 +49,19 @@ pub(crate) struct Shards {
     /// What each player was told of others.
     known: BTreeMap<PlayerId, Known>,
     /// Characters that were found on the disk.
+    #[cfg(feature = "storage")]
     kept: BTreeSet<PlayerId>,
 }
 
 impl Default for Shards {
     fn default() -> Shards {
-        Shards { map: map(), places: BTreeMap::new(), known: BTreeMap::new(), kept: BTreeSet::new() }
+        Shards {
+            map: map(),
+            places: BTreeMap::new(),
+            known: BTreeMap::new(),
+            #[cfg(feature = "storage")]
+            kept: BTreeSet::new(),
+        }
     }
 }
 
@@ -139,7 +152,10 @@ impl Shards {
         }
         let key = player.0.to_string();
         match records(store, Eternity::NAME, "character")?.iter().any(|record| record.key == key) {
-            true => drop(self.kept.insert(player)),
+            true => {
+                self.kept.insert(player);
+                FOUND.fetch_add(1, Ordering::Relaxed);
+            }
             false => return Err(format!("character {player} was told of, and is not on the disk")),
         }
         Ok(())

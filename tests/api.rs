@@ -45,6 +45,10 @@ mod order;
 mod play;
 #[path = "api/proxies.rs"]
 mod proxies;
+#[path = "api/resume.rs"]
+mod resume;
+#[path = "api/resumed.rs"]
+mod resumed;
 #[path = "api/server.rs"]
 mod server;
 #[path = "api/stop.rs"]

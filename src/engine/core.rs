@@ -422,10 +422,8 @@ impl Core {
         if code == Code::SlowConsumer {
             peer.session.outbox.drop_unsealed();
         }
-        if !peer.session.outbox.is_behind() {
-            let packet = ServerControl::Disconnect { code, message: message.to_owned(), retry_after_ms };
-            self.tell(conn, None, &packet);
-        }
+        let packet = ServerControl::Disconnect { code, message: message.to_owned(), retry_after_ms };
+        self.tell(conn, None, &packet);
         self.counters.closed(code);
         self.close_frame(conn, close, code.name());
     }

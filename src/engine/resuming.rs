@@ -95,7 +95,6 @@ impl Engine {
         if peer.seat.is_none() || peer.ending || peer.session.phase() != Phase::Playing {
             return None;
         }
-        let is_told = is_told && peer.session.outbox.is_all_written();
         let player = peer.part(is_told, now);
         let address = self.core.peers.counted(conn);
         self.core.peers.count(conn, None);
@@ -184,6 +183,9 @@ impl Engine {
                 let lingering = self.linger(holder, !mid_frame)?;
                 if mid_frame {
                     // The rest of the frame would be told twice: here, and on the new connection.
+                    if let Some(peer) = self.core.peers.get_mut(holder) {
+                        peer.session.step(Step::Finish, now);
+                    }
                     self.abandon(holder);
                 } else {
                     self.close(holder, Code::Replaced, "the player goes on over another connection", None, now);
@@ -278,7 +280,8 @@ impl Engine {
 
     /// Keeps the tokens of an account's player, which is about to end because the server stops.
     pub(super) fn keep_tokens(&mut self, conn: ConnId) {
-        let Some(peer) = self.core.peers.get(conn) else { return };
+        // Who has said goodbye already does not come back.
+        let Some(peer) = self.core.peers.get(conn).filter(|peer| !peer.ending) else { return };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
         let Some(owner) = &seat.owner else { return };
         let grace = u64::from(self.resume_grace_ms());

@@ -318,7 +318,8 @@ impl Engine {
         realm.release_name(&old_name);
         realm.take_name(&name);
         self.hosts[usize::from(game.0)].leave(left, Departure::Became(player));
-        self.take_seat(conn, game, Seat { player, name: name.into(), owner, waits: false, tokens });
+        let waits = !self.arrivals.admit(conn);
+        self.take_seat(conn, game, Seat { player, name: name.into(), owner, waits, tokens });
     }
 
     // ---------------------------------------------------------------------------------------------------------- seats

@@ -7,6 +7,7 @@ use super::Engine;
 use super::core::{Peer, SLOW};
 use super::events::Event;
 use super::game::{Departure, Refusal};
+use super::inboxes::Held;
 use super::routes;
 use crate::http::Exchange;
 use crate::ids::ConnId;
@@ -97,6 +98,9 @@ impl Engine {
         self.core.now = now;
         self.lose(conn, Departure::Lost, false);
         let Some(peer) = self.core.remove(conn) else { return };
+        if peer.held != Held::default() {
+            self.leave_behind(conn, peer.game, peer.held);
+        }
         self.refusing -= usize::from(peer.refused);
         if peer.game.is_some() {
             self.core.observe(|| Event::ClientDisconnected { conn, code: peer.closed });
@@ -163,7 +167,6 @@ impl Engine {
     }
 
     fn next(&mut self, conn: ConnId, drained: bool) -> Next {
-        let tick = self.core.tick;
         let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
         match peer.session.phase() {
             _ if peer.abandoned => Next::Abort,
@@ -175,7 +178,7 @@ impl Engine {
             Phase::Closing | Phase::Http if !drained => Next::Pause,
             Phase::Http if peer.session.is_unanswered() => Next::Pause,
             Phase::Auth if peer.held_back.is_some() => Next::Pause,
-            Phase::Playing if peer.inbox_is_full(tick) => {
+            Phase::Playing if peer.inbox_is_full() => {
                 if !peer.paused {
                     peer.paused = true;
                     self.paused.push(conn);

@@ -31,6 +31,7 @@ mod events;
 pub mod game;
 mod gathering;
 mod host;
+mod inboxes;
 mod keeping;
 mod messages;
 mod metrics;
@@ -256,7 +257,7 @@ impl Engine {
         for host in &mut self.hosts {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
-        self.core.inbox_bytes = self.hosts.iter().map(|host| host.held_bytes()).sum();
+        self.core.release_all();
         self.change_players(now);
         for (conn, response) in std::mem::take(&mut self.core.answers) {
             self.answer_later(conn, response, now);

@@ -117,7 +117,7 @@ impl Engine {
     fn move_seat(&mut self, from: ConnId, to: ConnId) {
         let Some(peer) = self.core.peers.get(to) else { return };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
-        let (player, waits) = (seat.player, seat.waits);
+        let (player, waits, has_inputs) = (seat.player, seat.waits, peer.has_inputs());
         self.tokens.hold(&seat.tokens, to);
         if let Some(seated) = self.seated.get_mut(&(game, player)) {
             *seated = to;
@@ -125,7 +125,11 @@ impl Engine {
         if waits {
             self.arrivals.follow(to);
         }
-        if !self.core.realm_mut(game).reconnect(player, from, to) {
+        let is_member = self.core.realm_mut(game).reconnect(player, from, to);
+        if has_inputs {
+            self.core.move_held(from, to);
+        }
+        if has_inputs || !is_member {
             self.hosts[usize::from(game.0)].reconnect(from, to);
         }
     }
@@ -140,7 +144,9 @@ impl Engine {
     /// A lingering player leaves.
     pub(super) fn end_lingering(&mut self, lingering: ConnId, departure: Departure) {
         self.leave_game(lingering, departure);
-        self.core.remove_lingering(lingering);
+        if let Some(peer) = self.core.remove_lingering(lingering) {
+            self.leave_behind(lingering, peer.game, peer.held);
+        }
         self.tell_stopped();
     }
 
@@ -242,6 +248,7 @@ impl Engine {
         peer.adopt(player);
         self.core.counters.resumed(replayed);
         self.move_seat(lingering, conn);
+        self.core.account(conn);
         self.tell_resumed(conn, full_state);
     }
 

@@ -81,7 +81,7 @@ struct Queued {
     joined: bool,
 }
 
-const _: () = assert!(size_of::<Queued>() <= 24, "thousands of these wait at the end of every tick");
+const _: () = assert!(size_of::<Queued>() <= 16, "thousands of these wait at the end of every tick");
 
 /// The key of packets that nothing takes the place of.
 const NEVER: u32 = u32::MAX;
@@ -93,8 +93,7 @@ pub struct Joined(Queued);
 impl Joined {
     /// So many packets, with their separators between them. While a peer cannot take more, a newer one of the same
     /// `part` takes the place of an older one.
-    pub fn new(body: &[u8], packets: u8, part: u32) -> Joined {
-        let body = Body::from(body);
+    pub fn new(body: Body, packets: u8, part: u32) -> Joined {
         Joined(Queued { body, supersedes: part, packets, priority: Priority::Low, joined: true })
     }
 
@@ -162,7 +161,8 @@ pub struct Flushed {
 }
 
 impl Outbox {
-    /// Queues one packet. `limit` is the hard limit in bytes; from half of it on packets of low priority are dropped.
+    /// Queues one packet. `limit` is the hard limit in bytes. Packets of low priority are dropped from there on, and
+    /// while the peer has not taken all that it was offered, from half of it on.
     pub fn push(
         &mut self,
         body: &Body,
@@ -187,7 +187,7 @@ impl Outbox {
         }
         let mut outcome = Pushed::Queued;
         if packet.priority == Priority::Low {
-            if self.waiting() + packet.body.len() > limit / 2 {
+            if !self.has_room_for_low(packet.body.len(), limit) {
                 self.lagging = true;
                 return Pushed::Dropped;
             }
@@ -223,6 +223,13 @@ impl Outbox {
             self.forget();
         }
         self.check();
+    }
+
+    /// Whether a packet of low priority may wait. Who has taken all so far is offered as much as anybody may have waiting,
+    /// and who has nothing waiting one more, however large: only somebody who is slow is spared anything.
+    fn has_room_for_low(&self, len: usize, limit: usize) -> bool {
+        let most = if self.is_stuck() { limit / 2 } else { limit };
+        self.waiting() == 0 || self.waiting() + len <= most
     }
 
     /// From here on batches are numbered: what is queued now belongs to the connection, what follows to the player.
@@ -466,6 +473,11 @@ impl Outbox {
         self.bytes = self.queue.iter().map(|packet| packet.body.len()).sum();
         self.over_soft_limit_since = None;
         self.check();
+    }
+
+    /// Something of the player's was let go of that only a full state makes good.
+    pub fn lose(&mut self) {
+        self.has_lost |= self.keeps;
     }
 
     /// The same, and drops the control frames that wait too.
@@ -821,7 +833,7 @@ mod tests {
     fn joined_packets_are_many_on_the_wire_and_one_in_the_queue() {
         let joined = |names: &str, packets, part| {
             let bodies: Vec<_> = names.split(' ').map(|name| format!(r#"{{"type":"{name}"}}"#)).collect();
-            Joined::new(bodies.join(",").as_bytes(), packets, part)
+            Joined::new(Body::from(bodies.join(",").as_bytes()), packets, part)
         };
         let mut outbox = Outbox::default();
         outbox.begin_sequence();
@@ -845,6 +857,11 @@ mod tests {
         let limit = 1000;
         let mut outbox = Outbox::default();
         outbox.begin_sequence();
+        push(&mut outbox, "stuck", Priority::Normal, None);
+        flush(&mut outbox, &mut Narrow { took: Vec::new(), room: usize::MAX - 1 });
+        push(&mut outbox, "stuck", Priority::Normal, None);
+        outbox.flush(STAMP, limit, &mut Narrow { took: Vec::new(), room: 40 }, &mut Vec::new());
+        assert!(outbox.is_stuck() && outbox.waiting() < 50);
         let big = Body::from(vec![b'x'; 400].as_slice());
         let later = Time::from_millis(5);
         let mut add = |priority| outbox.push(&big, priority, None, limit, later);
@@ -854,7 +871,30 @@ mod tests {
         assert_eq!(add(Priority::Normal), Pushed::Over);
         assert_eq!(outbox.over_soft_limit_since(), Some(later));
         outbox.drop_unsealed();
-        assert_eq!((outbox.waiting(), outbox.over_soft_limit_since()), (0, None));
+        assert!(outbox.waiting() < 50 && outbox.over_soft_limit_since().is_none());
+    }
+
+    #[test]
+    fn who_has_taken_all_gets_positions_whatever_the_limit_is() {
+        // A whole batch of them never fitted under the soft limit of the smallest outbox, though its peer took everything.
+        let limit = *limits::OUTBOX_LIMIT.start();
+        let part = Joined::new(Body::from(vec![b'x'; limits::BATCH_BYTES].as_slice()), 1, 0);
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        for _ in 0..3 {
+            push(&mut outbox, "chat", Priority::Normal, None);
+            assert_eq!(outbox.push_joined(&part, limit, Time::START), Pushed::Queued);
+            let flushed = outbox.flush(STAMP, limit, &mut Vec::new(), &mut Vec::new());
+            assert!(flushed.drained && !flushed.caught_up, "nothing was left out");
+        }
+        // However large it is, it is offered where nothing else waits.
+        let large = Joined::new(Body::from(vec![b'x'; 2 * limit].as_slice()), 1, 0);
+        assert_eq!(outbox.push_joined(&large, limit, Time::START), Pushed::Over);
+        assert!(outbox.flush(STAMP, limit, &mut Vec::new(), &mut Vec::new()).drained);
+        // Who is stuck is spared what it could not read in time anyway.
+        push(&mut outbox, "chat", Priority::Normal, None);
+        outbox.flush(STAMP, limit, &mut Narrow { took: Vec::new(), room: 10 }, &mut Vec::new());
+        assert_eq!(outbox.push_joined(&part, limit, Time::START), Pushed::Dropped);
     }
 
     #[test]

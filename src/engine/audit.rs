@@ -25,7 +25,7 @@ impl Engine {
         self.core.lingering
     }
 
-    /// Players who have been let in and have not left, over all games.
+    /// Players in the world, over all games: who have been let in and have not left, without those in the lobby.
     pub fn players(&self) -> usize {
         self.core.counters.players as usize
     }
@@ -53,7 +53,7 @@ impl Engine {
     pub fn audit(&self) -> Result<(), String> {
         let core = &self.core;
         let (mut accounted, mut refused, mut waiting, mut early) = (0, 0, 0, 0);
-        let (mut lingering, mut tokens) = (0, 0);
+        let (mut lingering, mut tokens, mut in_world) = (0, 0, 0);
         let mut seats = vec![0; core.realms.len()];
         for (conn, peer) in core.peers.iter() {
             self.audit_peer(conn, peer).map_err(|wrong| format!("{conn}: {wrong}"))?;
@@ -65,6 +65,7 @@ impl Engine {
                 waiting += usize::from(seat.waits);
                 tokens += seat.tokens.valid().filter(|token| self.tokens.holder(*token) == Some(conn)).count();
                 early += if seat.waits { peer.held.packets as usize } else { 0 };
+                in_world += usize::from(!seat.player.is_in_lobby());
             }
         }
         equal("bytes of all peers", core.memory(), accounted)?;
@@ -73,7 +74,7 @@ impl Engine {
         equal("refused connections", self.refusing, refused)?;
         equal("lingering players", core.lingering, lingering)?;
         equal("tokens", self.tokens.held(), tokens)?;
-        equal("players", self.players(), seats.iter().sum())?;
+        equal("players", self.players(), in_world)?;
         for (realm, seats) in core.realms.iter().zip(seats) {
             equal("names in use", realm.names_in_use(), seats)?;
             realm.audit()?;

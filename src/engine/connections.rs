@@ -9,11 +9,13 @@ use super::events::Event;
 use super::game::{Departure, Refusal};
 use super::inboxes::Held;
 use super::routes;
+use crate::address::AddressKey;
 use crate::http::Exchange;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::outgoing::{Next, Outgoing};
 use crate::packet::Code;
+use crate::registry::Refused;
 use crate::session::outbox::Stamp;
 use crate::session::{Phase, Step};
 use crate::time::Time;
@@ -31,6 +33,10 @@ impl Engine {
             true => Err(routes::refusal(Code::Busy)),
             false => match self.core.peers.admit(ip, room, now) {
                 Ok(address) => Ok(Some(address)),
+                Err(Refused::TooManyHere) if self.give_way(ip.into(), now) => match room {
+                    true => Ok(Some(ip.into())),
+                    false => Err(routes::refusal_of(Refused::Full)),
+                },
                 Err(why) => Err(routes::refusal_of(why)),
             },
         };
@@ -39,6 +45,18 @@ impl Engine {
             Ok(address) => Some(self.core.peers.insert(address, Peer::new(ip, now))),
             Err(refusal) => self.accept_refused(ip, refusal, now),
         }
+    }
+
+    /// Of an address with as many connections as it may have, ends the one that was kept alive and has asked for nothing for
+    /// the longest: a browser holds several of those, and opens more for its WebSockets. False where there is none.
+    fn give_way(&mut self, address: AddressKey, now: Time) -> bool {
+        let peers = &self.core.peers;
+        let of_address = peers.iter().filter(|(conn, _)| peers.counted(*conn) == Some(address));
+        let idle = of_address.filter_map(|(conn, peer)| Some((peer.session.kept_alive_since()?, conn)));
+        let Some((_, conn)) = idle.min() else { return false };
+        self.core.peers.count(conn, None);
+        self.end_http(conn, None, now);
+        true
     }
 
     /// Lets a refused connection read why, without counting it for its address.

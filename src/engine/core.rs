@@ -249,6 +249,11 @@ impl Core {
         WallMs(self.wall.0 + now.since(self.wall_since).as_millis() as u64)
     }
 
+    /// The wall time that it was at `then`, not after `now`.
+    pub(super) fn wall_of(&self, then: Time, now: Time) -> WallMs {
+        WallMs(self.wall_at(now).0.saturating_sub(now.since(then).as_millis() as u64))
+    }
+
     pub(super) fn observe(&mut self, event: impl FnOnce() -> Event) {
         if let Some(observer) = &mut self.observer {
             observer(&event());

@@ -146,7 +146,7 @@ impl Engine {
             self.core.release(conn);
         }
         self.core.realm_mut(game).release_name(&seat.name);
-        self.core.counters.players -= 1;
+        self.core.counters.players -= u64::from(!seat.player.is_in_lobby());
         self.vacate(game, conn, &seat, now);
         self.hosts[usize::from(game.0)].leave(from, departure);
     }

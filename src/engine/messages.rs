@@ -92,6 +92,7 @@ impl Engine {
     /// A pong acknowledges what its ping named. One that answers no ping of ours counts like any control frame.
     fn take_pong(&mut self, conn: ConnId, payload: &[u8], now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        peer.session.heard_pong(now);
         let pong = peer.session.outbox.pong(payload);
         let is_playing = peer.session.phase() == Phase::Playing;
         if pong.names_a_batch && is_playing {

@@ -41,6 +41,7 @@ mod regions;
 mod rest;
 mod resuming;
 mod routes;
+mod sessions;
 mod settings;
 mod status;
 mod sweep;

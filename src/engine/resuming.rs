@@ -280,7 +280,7 @@ impl Engine {
             return Err(banned);
         }
         if let Some(digest) = login {
-            self.renew(digest, now);
+            self.renew(digest, now, now);
         }
         self.seat_account(conn, id, Owner { account, name, digest: login }, true, now)
     }

@@ -17,7 +17,7 @@ use std::time::Duration;
 const HERE: &str = "203.0.113.7";
 
 /// Keeps passwords as they are: quick, and good for nothing else.
-struct Plain;
+pub(crate) struct Plain;
 
 impl Hasher for Plain {
     fn work(&mut self, work: &Work) -> Result<Hashed, HashError> {
@@ -361,4 +361,30 @@ fn who_comes_out_of_the_lobby_is_a_newcomer_like_any_other() {
     let heard = kept.driven.frames(last).packets;
     let types: Vec<&str> = heard.iter().map(|packet| packet["type"].as_str().unwrap()).collect();
     assert_eq!(types, ["arrived", "answered"]);
+}
+
+/// Whoever waits for storage is not read meanwhile, so that nothing can come from it: neither does it miss a deadline nor is it silent.
+#[test]
+fn who_waits_for_storage_is_not_late_for_it() {
+    let mut kept = Kept::new(|_| {});
+    kept.register("Ann");
+    let who = json!({"version": 1, "username": "Ann", "password": PASSWORD});
+    let conn = kept.enter("/ws", who.clone());
+    kept.collect();
+    kept.driven.pass(Duration::from_secs(40));
+    let (ticket, _) = kept.waiting.pop_front().unwrap();
+    kept.give(ticket, Answer::Store(Err(Failure::Store(StoreError::DiskFull))));
+    kept.driven.pass(Duration::from_secs(9));
+    let told = kept.driven.frames(conn);
+    let named = |told: &crate::driven::Frames, name: &str| told.packets.iter().any(|one| one["type"] == name);
+    assert_eq!((named(&told, "error"), told.close), (true, None), "it may try again, and has the time");
+    kept.driven.say(conn, &json!({"type": "auth_request", "data": who}).to_string());
+    kept.collect();
+    kept.driven.pass(Duration::from_secs(40));
+    kept.answer();
+    kept.driven.pass(Duration::from_secs(9));
+    let told = kept.driven.frames(conn);
+    assert_eq!((named(&told, "auth_response"), told.close), (true, None));
+    kept.driven.pass(Duration::from_secs(30));
+    assert_eq!(kept.driven.frames(conn).reason().1, "idle_timeout", "from there on silence counts");
 }

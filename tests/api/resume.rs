@@ -111,7 +111,10 @@ fn resume(token: &str, seq: u64) -> String {
 
 /// Two who have heard everything so far.
 fn two(change: impl FnOnce(&mut evertick::engine::Settings)) -> (Driven, Client, Client) {
-    let mut driven = Driven::new(change);
+    let mut driven = Driven::new(|settings| {
+        settings.session.resume_grace = GRACE;
+        change(settings);
+    });
     let mut ann = Client::join(&mut driven, "192.0.2.1", "Ann");
     let mut bob = Client::join(&mut driven, "192.0.2.2", "Bob");
     driven.pass(2 * TICK);
@@ -549,6 +552,7 @@ fn a_thousand_who_linger_keep_within_the_budget_and_give_it_back() {
     let mut driven = Driven::new(|s| {
         s.max_players = 2000;
         s.memory_limit = 4 << 20;
+        s.session.resume_grace = GRACE;
         s.session.timeout = Duration::from_secs(3600);
     });
     let lost: Vec<Client> =

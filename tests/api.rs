@@ -48,6 +48,10 @@ mod proxies;
 #[cfg(all(feature = "storage", feature = "eternity"))]
 #[path = "api/replayed.rs"]
 mod replayed;
+#[path = "api/resume.rs"]
+mod resume;
+#[path = "api/resumed.rs"]
+mod resumed;
 #[path = "api/server.rs"]
 mod server;
 #[cfg(feature = "storage")]

@@ -170,6 +170,7 @@ fn patient() -> Settings {
     settings.session.timeout = Duration::from_millis(2500);
     settings.session.auth_timeout = Duration::from_millis(1500);
     settings.session.outbox_limit = 128 << 10;
+    settings.session.resume_grace = Duration::from_millis(1200);
     #[cfg(feature = "storage")]
     {
         settings.admin_token = evertick::engine::AdminToken::new(member::ADMIN);

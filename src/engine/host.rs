@@ -39,6 +39,12 @@ pub(super) trait Hosted: Send {
     fn leave(&mut self, from: Sender, departure: Departure);
     /// Puts the news that a player has caught up before the game's next tick.
     fn caught_up(&mut self, from: Sender);
+    /// Puts the news that a player's connection is lost before the game's next tick.
+    fn lost(&mut self, from: Sender);
+    /// Puts the news that a lost player is back before the game's next tick.
+    fn resumed(&mut self, from: Sender, full_state: bool);
+    /// Whoever is about to join over one connection does so over another.
+    fn reconnect(&mut self, from: ConnId, to: ConnId);
     /// How many packets wait because their players do.
     fn early(&self) -> usize;
     /// Drops what came on a connection and was to be handled in the game's next tick.
@@ -162,7 +168,7 @@ impl<G: Game> Host<G> {
     }
 
     fn put(&mut self, pending: Pending<G::In>) {
-        if let Input::Joined { .. } = pending.input {
+        if let Input::Joined { .. } | Input::Resumed { full_state: true, .. } = pending.input {
             self.coming[pending.encoding() as usize] = true;
         }
         self.inbox.push(pending);
@@ -232,6 +238,25 @@ impl<G: Game> Hosted for Host<G> {
     fn caught_up(&mut self, from: Sender) {
         if !from.waits {
             self.push(from, None, Input::CaughtUp { player: from.player });
+        }
+    }
+
+    fn lost(&mut self, from: Sender) {
+        if !from.waits {
+            self.push(from, None, Input::Lost { player: from.player });
+        }
+    }
+
+    fn resumed(&mut self, from: Sender, full_state: bool) {
+        if !from.waits {
+            self.push(from, None, Input::Resumed { player: from.player, full_state });
+        }
+    }
+
+    fn reconnect(&mut self, from: ConnId, to: ConnId) {
+        let early = self.early.by_player.values_mut().flatten();
+        for pending in self.inbox.iter_mut().chain(early).filter(|pending| pending.conn == Some(from)) {
+            pending.conn = Some(to);
         }
     }
 
@@ -308,6 +333,9 @@ impl<G: Game> Hosted for Host<G> {
             match pending.input {
                 Input::Joined { player, .. } => core.join(self.id, player, pending.conn, pending.encoding()),
                 Input::Left { player, .. } => core.realm_mut(self.id).leave(player),
+                Input::Resumed { player, full_state: true } => {
+                    core.hear_again(self.id, player, pending.encoding());
+                }
                 _ => {}
             }
             self.handle(&mut Context::new(core, self.id), pending);

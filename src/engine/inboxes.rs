@@ -97,6 +97,11 @@ impl Core {
         }
     }
 
+    /// What of one peer waits is another's from here on: the same player's, over another connection.
+    pub(super) fn move_held(&mut self, from: ConnId, to: ConnId) {
+        self.senders.iter_mut().filter(|sender| **sender == from).for_each(|sender| *sender = to);
+    }
+
     /// Nothing of a peer waits any more.
     pub(super) fn release(&mut self, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(conn) else { return };

@@ -36,6 +36,13 @@ impl From<&[u8]> for Body {
     }
 }
 
+impl Body {
+    /// How many have a handle on it, at least 1; without the one that is kept to use its memory again, where there is one.
+    pub fn holders(&self) -> usize {
+        (Arc::strong_count(&self.0) - 1).max(1)
+    }
+}
+
 /// Bytes of the largest body that is kept for later.
 const LARGEST: usize = SMALLEST << (SIZES / 4);
 /// Room of the smallest, bytes.

@@ -9,6 +9,8 @@ use std::time::Duration;
 /// How a peer fares, the first of these that is so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
+    /// Its connection is lost, and the player may come back.
+    Lingering,
     /// Its connection is ending.
     Closing,
     /// More than half of the outbox's limit waits for it.
@@ -23,6 +25,7 @@ impl Health {
     /// The word for it.
     pub fn name(self) -> &'static str {
         match self {
+            Health::Lingering => "lingering",
             Health::Closing => "closing",
             Health::Slow => "slow",
             Health::Quiet => "quiet",
@@ -79,7 +82,9 @@ impl Session {
 
     /// How it fares.
     pub fn health(&self, settings: &Settings, now: Time) -> Health {
-        if self.phase == Phase::Closing {
+        if self.phase == Phase::Lingering {
+            Health::Lingering
+        } else if self.phase == Phase::Closing {
             Health::Closing
         } else if self.outbox.over_soft_limit_since().is_some() {
             Health::Slow

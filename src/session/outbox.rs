@@ -5,17 +5,24 @@
 //! positions may still replace older ones. Once sealed it never changes: what the socket did not take stands in
 //! `unsent`, byte for byte.
 //!
+//! A player's batches are kept, in `replay`, until the peer has said that it has them: a WebSocket ping that carries
+//! the last `seq` goes behind the batch it names, at most once a second, and its pong acknowledges. **A player whose
+//! connection is lost takes its part of the outbox along** ([`Outbox::part`]); on a new connection the write cursor
+//! moves back to what was not seen ([`Outbox::resume`], [`Outbox::adopt`]). While nobody is there packets of low priority
+//! are spared, and what is over its bounds is let go altogether.
+//!
 //! Control frames and HTTP answers go before the next batch, never into the middle of one; the Close frame goes
 //! last. One flush is one write, as long as the socket takes it.
 //!
 //! Invariant: `bytes` is the sum of the queued bodies' lengths, and `connection` never exceeds the number of queued
 //! packets; both are checked after each change in debug builds.
 
+use super::replay::{Replay, Sealed};
 use crate::limits;
 use crate::outgoing::Outgoing;
 use crate::packet::{self, BatchHead, Body, Encoding, Priority};
 use crate::time::{Tick, Time, WallMs};
-use crate::websocket::{Header, OpCode};
+use crate::websocket::{self, Header, OpCode};
 use std::collections::VecDeque;
 
 /// Packets and control bytes on their way to one peer.
@@ -42,6 +49,24 @@ pub struct Outbox {
     /// Whether anything was pushed since [`Outbox::rest`] was last asked.
     busy: bool,
     over_soft_limit_since: Option<Time>,
+    /// Whether sealed batches are kept until they are acknowledged.
+    keeps: bool,
+    /// Whether nobody is there: the connection is lost, and packets wait for the next one.
+    is_away: bool,
+    /// Whether something that was never seen has been let go: only a full state helps.
+    has_lost: bool,
+    /// The number of the goodbye on the connection that is lost; 0 where none was said.
+    goodbye: u64,
+    /// Whether a ping is to go behind the batch that belongs to the connection.
+    greets: bool,
+    /// Pings whose pongs are still to come.
+    pongs_due: u8,
+    /// When the peer was last asked what it has.
+    asked: Time,
+    /// The batch that it was last asked about.
+    asked_about: u64,
+    /// What it has not said it has; nothing where it has said so.
+    replay: Option<Box<Replay>>,
 }
 
 #[derive(Clone, Debug)]
@@ -96,6 +121,8 @@ pub struct Stamp {
     pub tick: Tick,
     /// The time told to the client.
     pub time: WallMs,
+    /// The same by the monotonic clock.
+    pub now: Time,
     /// How the peer reads packets.
     pub encoding: Encoding,
 }
@@ -107,6 +134,15 @@ struct Batch {
     queued: usize,
     packets: usize,
     bytes: usize,
+}
+
+/// What a pong was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// Whether it answers a ping of ours, as far as their number goes.
+    pub is_due: bool,
+    /// Whether it names a batch that was written: a ping that carried its number has arrived.
+    pub names_a_batch: bool,
 }
 
 /// What a flush did.
@@ -146,6 +182,9 @@ impl Outbox {
     }
 
     fn put(&mut self, packet: Queued, limit: usize, now: Time) -> Pushed {
+        if self.is_away {
+            return self.put_away(packet);
+        }
         let mut outcome = Pushed::Queued;
         if packet.priority == Priority::Low {
             if !self.has_room_for_low(packet.body.len(), limit) {
@@ -165,6 +204,27 @@ impl Outbox {
         if self.waiting() > limit { Pushed::Over } else { outcome }
     }
 
+    /// A packet comes while nobody is there.
+    fn put_away(&mut self, packet: Queued) -> Pushed {
+        self.lagging |= packet.priority == Priority::Low;
+        if packet.priority == Priority::Low || self.has_lost {
+            return Pushed::Dropped;
+        }
+        self.bytes += packet.body.len();
+        self.queue.push_back(packet);
+        self.keep_bounds_away();
+        if self.has_lost { Pushed::Dropped } else { Pushed::Queued }
+    }
+
+    /// Lets go of everything where more waits for an absent player than may.
+    fn keep_bounds_away(&mut self) {
+        let bytes = self.bytes + self.replay.as_ref().map_or(0, |replay| replay.bytes());
+        if bytes > limits::REPLAY_BYTES || self.queue.len() > limits::LINGERING_PACKETS {
+            self.forget();
+        }
+        self.check();
+    }
+
     /// Whether a packet of low priority may wait. Who has taken all so far is offered as much as anybody may have waiting,
     /// and who has nothing waiting one more, however large: only somebody who is slow is spared anything.
     fn has_room_for_low(&self, len: usize, limit: usize) -> bool {
@@ -177,6 +237,173 @@ impl Outbox {
         self.connection = self.queue.len();
         self.sequenced = true;
         self.check();
+    }
+
+    /// From here on numbered batches are kept until they are acknowledged.
+    pub fn keep_batches(&mut self) {
+        self.keeps = true;
+    }
+
+    /// Number of the last batch that was written on this connection.
+    fn written(&self) -> u64 {
+        let unwritten = self.replay.as_ref().map_or(0, |replay| replay.len() - replay.written());
+        self.seq - unwritten as u64
+    }
+
+    /// Whether it is time to ask the peer what it has: something is kept that it was not asked about yet.
+    pub fn is_to_ask(&self, now: Time) -> bool {
+        let keeps = self.replay.as_ref().is_some_and(|replay| replay.written() > 0);
+        keeps
+            && self.asked_about != self.written()
+            && now.since(self.asked) >= limits::ACKNOWLEDGE_INTERVAL
+    }
+
+    /// Appends a ping that carries the number of the last batch written: RFC 6455 section 5.5.3, "A Pong frame sent in
+    /// response to a Ping frame must have identical Application data".
+    fn ask(&mut self, now: Time, out: &mut Vec<u8>) {
+        self.asked = now;
+        self.asked_about = self.written();
+        self.pongs_due = self.pongs_due.saturating_add(1);
+        websocket::encode(out, OpCode::Ping, &self.asked_about.to_be_bytes());
+    }
+
+    /// Has a ping go out with the next flush, behind all that was written: one that acknowledges where something is
+    /// kept, else one that only asks whether somebody is there.
+    pub fn ping(&mut self, now: Time) {
+        let mut control = std::mem::take(&mut self.control);
+        if self.is_to_ask(now) {
+            self.ask(now, &mut control);
+        } else {
+            self.pongs_due = self.pongs_due.saturating_add(1);
+            websocket::encode(&mut control, OpCode::Ping, &[]);
+        }
+        self.control = control;
+    }
+
+    /// A pong came: lets go of the batches that it says have arrived.
+    pub fn pong(&mut self, payload: &[u8]) -> Pong {
+        let is_due = self.pongs_due > 0;
+        self.pongs_due = self.pongs_due.saturating_sub(1);
+        let named = payload.try_into().ok().map(u64::from_be_bytes).filter(|seq| *seq <= self.written());
+        if let (Some(seq), Some(replay)) = (named, &mut self.replay) {
+            let before_oldest = self.seq - replay.len() as u64;
+            replay.drop_oldest(seq.saturating_sub(before_oldest) as usize);
+        }
+        Pong { is_due, names_a_batch: named.is_some() }
+    }
+
+    /// Parts the player from a connection that is lost: what is the player's is returned and goes on collecting, what is
+    /// left is the connection's alone, the rest of a frame first of all. `says_goodbye`: one more batch is told on it,
+    /// under the next number.
+    pub fn part(&mut self, says_goodbye: bool) -> Outbox {
+        let mut player = std::mem::take(self);
+        debug_assert!(player.sequenced);
+        let own: VecDeque<Queued> = player.queue.drain(..player.connection).collect();
+        let own_bytes = own.iter().map(|packet| packet.body.len()).sum();
+        *self = Outbox {
+            bytes: own_bytes,
+            connection: own.len(),
+            queue: own,
+            sequenced: true,
+            seq: player.written(),
+            greeted: player.greeted,
+            control: std::mem::take(&mut player.control),
+            unsent: std::mem::take(&mut player.unsent),
+            close: std::mem::take(&mut player.close),
+            pongs_due: player.pongs_due,
+            ..Outbox::default()
+        };
+        player.bytes -= own_bytes;
+        player.connection = 0;
+        (player.is_away, player.greets) = (true, false);
+        player.goodbye = if says_goodbye { player.written() + 1 } else { 0 };
+        player.over_soft_limit_since = None;
+        player.spare_low();
+        player.keep_bounds_away();
+        self.check();
+        player
+    }
+
+    /// Drops the packets of low priority that wait.
+    fn spare_low(&mut self) {
+        let before = self.queue.len();
+        self.queue.retain(|packet| packet.priority != Priority::Low);
+        self.lagging |= self.queue.len() < before;
+        self.bytes = self.queue.iter().map(|packet| packet.body.len()).sum();
+    }
+
+    /// The player comes back and has seen everything up to and with `seq`: what it has not is sealed and is to be written
+    /// again, from there on. How many batches that are; `None` where they are not all held: see [`Outbox::restart`].
+    ///
+    /// Whoever has seen the goodbye has seen its number: what follows comes one number later.
+    pub fn resume(&mut self, seq: u64, tick: Tick, time: WallMs) -> Option<u32> {
+        let kept = self.replay.as_ref().map_or(0, |replay| replay.len()) as u64;
+        let before_oldest = self.seq - kept;
+        let saw_goodbye = self.goodbye != 0 && seq == self.goodbye;
+        let seen = seq - u64::from(saw_goodbye);
+        let is_held = (before_oldest..=self.seq).contains(&seen);
+        if !self.keeps || self.has_lost || !is_held {
+            return None;
+        }
+        if let Some(replay) = &mut self.replay {
+            replay.drop_oldest((seen - before_oldest) as usize);
+            replay.rewind();
+        }
+        self.seq += u64::from(saw_goodbye);
+        self.goodbye = 0;
+        while !self.queue.is_empty() {
+            let batch = self.measure_batch();
+            self.seq += 1;
+            self.seal(batch, tick, time, false);
+        }
+        self.check();
+        Some(self.replay.as_ref().map_or(0, |replay| replay.len()) as u32)
+    }
+
+    /// The player comes back and is told everything afresh: nothing of what was is kept. The numbers go on.
+    pub fn restart(&mut self) {
+        self.forget();
+        (self.has_lost, self.lagging) = (false, false);
+        self.seq += u64::from(std::mem::take(&mut self.goodbye) != 0);
+    }
+
+    /// A new connection goes on with a player's part: what waits here belongs to the connection, and a ping goes behind it.
+    pub fn adopt(&mut self, player: Outbox) {
+        debug_assert!(!self.sequenced, "a connection has one player");
+        self.connection = self.queue.len();
+        self.queue.extend(player.queue);
+        self.bytes += player.bytes;
+        (self.sequenced, self.greets) = (true, true);
+        (self.seq, self.keeps, self.lagging) = (player.seq, player.keeps, player.lagging);
+        self.replay = player.replay;
+        self.busy = true;
+        self.check();
+    }
+
+    /// Lets go of everything that the peer may not have seen, and of what waits: only a full state helps then.
+    fn forget(&mut self) {
+        self.queue = VecDeque::new();
+        (self.bytes, self.connection) = (0, 0);
+        self.replay = None;
+        self.has_lost = true;
+    }
+
+    /// Gives memory back that is only for a resume, which is then a full state: what was written and not acknowledged;
+    /// and where nobody is there, all that waits.
+    pub fn trim(&mut self) {
+        if self.is_away && (self.replay.is_some() || !self.queue.is_empty()) {
+            self.forget();
+        } else if self.replay.as_ref().is_some_and(|replay| replay.is_written()) {
+            self.replay = None;
+        }
+    }
+
+    /// Bytes of memory that [`Outbox::trim`] gives back.
+    pub fn trimmable(&self) -> usize {
+        if self.is_away {
+            return self.memory();
+        }
+        self.replay.as_ref().filter(|replay| replay.is_written()).map_or(0, |replay| replay.memory())
     }
 
     /// Where whole control frames and HTTP answers are appended.
@@ -201,7 +428,9 @@ impl Outbox {
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.control.is_empty() && self.unsent.is_empty() && self.close.is_empty()
+        let is_written = self.replay.as_ref().is_none_or(|replay| replay.is_written());
+        let nothing_whole = self.queue.is_empty() && self.control.is_empty() && is_written;
+        nothing_whole && self.unsent.is_empty() && self.close.is_empty()
     }
 
     /// Whether a flush has nothing to do: nothing waits, and there is nobody to be said to have caught up.
@@ -226,6 +455,7 @@ impl Outbox {
             + self.unsent.capacity()
             + self.close.capacity()
             + self.queue.capacity() * size_of::<Queued>()
+            + self.replay.as_ref().map_or(0, |replay| replay.memory())
     }
 
     /// Since when more than half of the hard limit waits.
@@ -237,11 +467,17 @@ impl Outbox {
     /// sense without is kept: the first packet of all, and those that belong to the connection once it plays.
     pub fn drop_unsealed(&mut self) {
         let kept = if self.sequenced { self.connection } else { usize::from(!self.greeted) };
+        self.has_lost |= self.keeps && self.queue.len() > kept;
         self.queue.truncate(kept);
         self.queue.shrink_to_fit();
         self.bytes = self.queue.iter().map(|packet| packet.body.len()).sum();
         self.over_soft_limit_since = None;
         self.check();
+    }
+
+    /// Something of the player's was let go of that only a full state makes good.
+    pub fn lose(&mut self) {
+        self.has_lost |= self.keeps;
     }
 
     /// The same, and drops the control frames that wait too.
@@ -254,8 +490,14 @@ impl Outbox {
 
     /// Called now and then: a peer that got nothing since the last time owns no memory from here on.
     pub fn rest(&mut self) {
-        if !std::mem::take(&mut self.busy) && self.queue.is_empty() {
+        if std::mem::take(&mut self.busy) {
+            return;
+        }
+        if self.queue.is_empty() {
             self.queue = VecDeque::new();
+        }
+        if self.replay.as_ref().is_some_and(|replay| replay.len() == 0) {
+            self.replay = None;
         }
     }
 
@@ -306,46 +548,84 @@ impl Outbox {
         scratch.extend_from_slice(&self.control);
         // An idle peer owns no buffer: a pong now and then allocates, ten thousand silent peers do not.
         self.control = Vec::new();
-        let sealed = self.seal(stamp, scratch);
-        if self.queue.is_empty() && !self.close.is_empty() {
+        let wrote = self.write_connection_s(stamp, scratch)
+            || self.write_kept(stamp, scratch)
+            || self.write_new(stamp, scratch);
+        let is_last = self.queue.is_empty() && self.replay.as_ref().is_none_or(|replay| replay.is_written());
+        if is_last && !self.close.is_empty() {
             scratch.append(&mut self.close);
             self.close = Vec::new();
+        } else if is_last && wrote && self.is_to_ask(stamp.now) {
+            self.ask(stamp.now, scratch);
         }
-        sealed
+        wrote
     }
 
-    /// Seals one batch of what waits, as much as one batch holds, and appends it as one WebSocket frame.
-    fn seal(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
-        let Batch { queued, packets, bytes } = self.measure_batch();
-        if queued == 0 {
+    /// Writes what belongs to the connection, and behind it the ping that tells when it has arrived.
+    fn write_connection_s(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+        if self.sequenced && self.connection == 0 {
             return false;
         }
-        let of_connection = !self.sequenced || self.connection > 0;
-        if of_connection {
-            self.connection = self.connection.saturating_sub(queued);
-        } else {
-            self.seq += 1;
+        let batch = self.measure_batch();
+        if batch.queued == 0 {
+            return false;
         }
-        self.greeted = true;
-        let seq = if of_connection { 0 } else { self.seq };
-        let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
-        let len = head.message_len(stamp.encoding, packets, queued, bytes);
-        let opcode = if stamp.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
-        scratch.reserve(Header::MAX + len);
-        scratch.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
-        let start = scratch.len();
-        head.begin(stamp.encoding, packets, scratch);
-        for (i, packet) in self.queue.drain(..queued).enumerate() {
-            if i > 0 {
-                scratch.extend_from_slice(packet::separator(stamp.encoding));
-            }
-            scratch.extend_from_slice(&packet.body);
-        }
-        scratch.extend_from_slice(packet::end(stamp.encoding));
-        debug_assert_eq!(scratch.len() - start, len, "the frame's header tells the batch's length");
-        self.bytes -= bytes;
+        self.connection = self.connection.saturating_sub(batch.queued);
+        self.write_queued(0, batch, stamp, scratch);
+        drop(self.take_queued(batch));
         self.shrink();
+        if self.connection == 0 && std::mem::take(&mut self.greets) {
+            self.ask(stamp.now, scratch);
+        }
         true
+    }
+
+    /// Writes the next of the batches that were sealed before and are not on this connection yet.
+    fn write_kept(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+        let Some(replay) = &mut self.replay else { return false };
+        let seq = self.seq + 1 - (replay.len() - replay.written()) as u64;
+        let Some((batch, bodies)) = replay.write_next() else { return false };
+        let head = BatchHead { seq, tick: batch.tick, time: batch.time };
+        let size = (usize::from(batch.packets), batch.bytes as usize);
+        write_batch(head, stamp.encoding, size, bodies, scratch);
+        true
+    }
+
+    /// Seals one batch of what waits, as much as one batch holds, and writes it.
+    fn write_new(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+        let batch = self.measure_batch();
+        if batch.queued == 0 {
+            return false;
+        }
+        self.seq += 1;
+        self.write_queued(self.seq, batch, stamp, scratch);
+        self.seal(batch, stamp.tick, stamp.time, true);
+        true
+    }
+
+    fn write_queued(&mut self, seq: u64, batch: Batch, stamp: Stamp, scratch: &mut Vec<u8>) {
+        self.greeted = true;
+        let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
+        let bodies = self.queue.range(..batch.queued).map(|packet| &packet.body);
+        write_batch(head, stamp.encoding, (batch.packets, batch.bytes), bodies, scratch);
+    }
+
+    /// Takes what is sealed out of the queue, and keeps it where it may have to be sent again.
+    fn seal(&mut self, batch: Batch, tick: Tick, time: WallMs, written: bool) {
+        if self.keeps {
+            let mut replay = self.replay.take().unwrap_or_default();
+            let bodies = self.take_queued(batch).map(|packet| packet.body);
+            replay.keep(Sealed::new(tick.0, time.0, batch.packets), bodies, written);
+            self.replay = Some(replay);
+        } else {
+            drop(self.take_queued(batch));
+        }
+        self.shrink();
+    }
+
+    fn take_queued(&mut self, batch: Batch) -> impl Iterator<Item = Queued> {
+        self.bytes -= batch.bytes;
+        self.queue.drain(..batch.queued)
     }
 
     /// What goes into the next batch.
@@ -400,6 +680,31 @@ impl Outbox {
     }
 }
 
+/// Appends one batch, of so many packets and bytes, as one WebSocket frame: all that is decided about what a batch is on
+/// the wire. The same batch may be written again, on another connection.
+fn write_batch<'a>(
+    head: BatchHead,
+    encoding: Encoding,
+    (packets, bytes): (usize, usize),
+    bodies: impl ExactSizeIterator<Item = &'a Body>,
+    out: &mut Vec<u8>,
+) {
+    let len = head.message_len(encoding, packets, bodies.len(), bytes);
+    let opcode = if encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+    out.reserve(Header::MAX + len);
+    out.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
+    let start = out.len();
+    head.begin(encoding, packets, out);
+    for (i, body) in bodies.enumerate() {
+        if i > 0 {
+            out.extend_from_slice(packet::separator(encoding));
+        }
+        out.extend_from_slice(body);
+    }
+    out.extend_from_slice(packet::end(encoding));
+    debug_assert_eq!(out.len() - start, len, "the frame's header tells the batch's length");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -408,7 +713,12 @@ mod tests {
     use proptest::prelude::*;
 
     const LIMIT: usize = 1 << 20;
-    const STAMP: Stamp = Stamp { tick: Tick(7), time: WallMs(1_700_000_000_000), encoding: Encoding::Json };
+    const STAMP: Stamp = Stamp {
+        tick: Tick(7),
+        time: WallMs(1_700_000_000_000),
+        now: Time::START,
+        encoding: Encoding::Json,
+    };
 
     /// Takes at most so many bytes, then no more.
     struct Narrow {
@@ -614,6 +924,206 @@ mod tests {
         assert_eq!(outbox.memory(), 0);
     }
 
+    /// A peer at the end of a line that is cut now and then, and what it has seen.
+    struct Wire {
+        outbox: Outbox,
+        line: Narrow,
+        client: Connection,
+        /// How much of what was written the client has read.
+        read: usize,
+        seq: u64,
+        seen: Vec<String>,
+        pongs: Vec<Vec<u8>>,
+    }
+
+    impl Wire {
+        fn new() -> Wire {
+            let mut outbox = Outbox::default();
+            push(&mut outbox, "connected", Priority::Critical, None);
+            outbox.begin_sequence();
+            outbox.keep_batches();
+            let line = Narrow { took: Vec::new(), room: 0 };
+            let client = Connection::new(Role::Client, usize::MAX);
+            Wire { outbox, line, client, read: 0, seq: 0, seen: Vec::new(), pongs: Vec::new() }
+        }
+
+        fn flush(&mut self, room: usize, now: Time) {
+            self.line.room = room;
+            self.outbox.flush(Stamp { now, ..STAMP }, LIMIT, &mut self.line, &mut Vec::new());
+        }
+
+        /// Has the client read so much of what is on the way.
+        fn read(&mut self, len: usize) {
+            let end = self.line.took.len().min(self.read.saturating_add(len));
+            let mut bytes = self.line.took[self.read..end].to_vec();
+            self.read = end;
+            let mut input = bytes.as_mut_slice();
+            while let Some(event) = self.client.next(&mut input) {
+                match event {
+                    Event::Ping(payload) => self.pongs.push(payload.to_vec()),
+                    Event::Text(message) => {
+                        let head = read_batch(Encoding::Json, message).expect("a batch").head;
+                        let value: serde_json::Value = serde_json::from_slice(message).expect("JSON");
+                        let packets = value["packets"].as_array().expect("a list").iter();
+                        if head.seq == 0 {
+                            continue;
+                        }
+                        assert_eq!(head.seq, self.seq + 1, "without gaps, and none twice");
+                        self.seq = head.seq;
+                        self.seen.extend(packets.map(|p| p["type"].as_str().expect("a name").to_owned()));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+
+        fn pong(&mut self) {
+            for payload in std::mem::take(&mut self.pongs) {
+                assert!(self.outbox.pong(&payload).is_due);
+            }
+        }
+
+        /// The line breaks; `away` is pushed while nobody is there, then the client comes back.
+        fn cut(&mut self, away: &[String], goodbye: Goodbye) {
+            let says_goodbye = goodbye != Goodbye::Unsaid;
+            let mut player = self.outbox.part(says_goodbye);
+            if says_goodbye {
+                push(&mut self.outbox, "goodbye", Priority::Critical, None);
+                self.flush(usize::MAX, Time::START);
+            }
+            if goodbye == Goodbye::Seen {
+                self.read(usize::MAX);
+                assert_eq!(self.seen.pop().as_deref(), Some("goodbye"));
+            }
+            for name in away {
+                push(&mut player, name, Priority::Normal, None);
+            }
+            let replayed = player.resume(self.seq, Tick(8), WallMs(1)).expect("nothing is let go of");
+            assert!(player.replay.as_ref().map_or(0, |replay| replay.len()) as u32 == replayed);
+            self.outbox = Outbox::default();
+            push(&mut self.outbox, "connected", Priority::Critical, None);
+            self.outbox.adopt(player);
+            self.line.took.clear();
+            self.read = 0;
+            self.client = Connection::new(Role::Client, usize::MAX);
+            self.pongs.clear();
+        }
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Goodbye {
+        Unsaid,
+        Unseen,
+        Seen,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Push(u8),
+        Flush(usize),
+        Read(usize),
+        Pong,
+        Wait(u64),
+        Cut(u8, Goodbye),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let goodbye = prop_oneof![Just(Goodbye::Unsaid), Just(Goodbye::Unseen), Just(Goodbye::Seen)];
+        prop_oneof![
+            4 => (1u8..5).prop_map(Op::Push),
+            4 => (0usize..400).prop_map(Op::Flush),
+            4 => (0usize..400).prop_map(Op::Read),
+            2 => Just(Op::Pong),
+            2 => (0u64..1500).prop_map(Op::Wait),
+            1 => (0u8..4, goodbye).prop_map(|(n, goodbye)| Op::Cut(n, goodbye)),
+        ]
+    }
+
+    #[test]
+    fn a_ping_names_what_it_follows_and_its_pong_lets_go_of_that() {
+        let mut wire = Wire::new();
+        let second = |s: u64| Time::from_millis(s * 1000);
+        push(&mut wire.outbox, "a", Priority::Normal, None);
+        wire.flush(usize::MAX, second(1));
+        push(&mut wire.outbox, "b", Priority::Normal, None);
+        wire.flush(usize::MAX, second(1));
+        wire.read(usize::MAX);
+        assert_eq!(wire.pongs, [1u64.to_be_bytes()], "at most once a second, behind the first batch");
+        wire.pong();
+        let kept = |wire: &Wire| wire.outbox.replay.as_ref().map_or(0, |replay| replay.len());
+        assert_eq!(kept(&wire), 1);
+        assert!(!wire.outbox.is_to_ask(Time::from_millis(1999)) && wire.outbox.is_to_ask(second(2)));
+        wire.outbox.ping(second(2));
+        assert!(!wire.outbox.is_to_ask(second(9)), "what was asked is not asked again");
+        wire.flush(usize::MAX, second(2));
+        wire.read(usize::MAX);
+        assert_eq!(wire.pongs, [2u64.to_be_bytes()]);
+        wire.pong();
+        assert_eq!(kept(&wire), 0);
+        wire.outbox.rest();
+        wire.outbox.rest();
+        assert_eq!(wire.outbox.memory(), 0, "who has everything costs nothing");
+        let forged = wire.outbox.pong(&9u64.to_be_bytes());
+        assert_eq!(forged, Pong { is_due: false, names_a_batch: false });
+    }
+
+    #[test]
+    fn who_does_not_answer_keeps_no_more_than_the_bound() {
+        let mut wire = Wire::new();
+        for n in 0..1000 {
+            push(&mut wire.outbox, &format!("p{n}"), Priority::Normal, None);
+            wire.flush(usize::MAX, Time::START);
+        }
+        let replay = wire.outbox.replay.as_ref().expect("something is kept");
+        assert_eq!(replay.len(), limits::REPLAY_BATCHES);
+        let mut player = wire.outbox.part(false);
+        assert_eq!(player.resume(1000 - limits::REPLAY_BATCHES as u64 - 1, Tick(1), WallMs(1)), None);
+        assert_eq!(player.resume(1001, Tick(1), WallMs(1)), None, "from the future");
+        let all = limits::REPLAY_BATCHES as u64;
+        assert_eq!(player.resume(1000 - all, Tick(1), WallMs(1)), Some(all as u32));
+        assert_eq!(player.resume(1000, Tick(1), WallMs(1)), Some(0));
+    }
+
+    #[test]
+    fn while_nobody_is_there_low_priority_is_spared_and_too_much_is_let_go() {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        outbox.keep_batches();
+        push(&mut outbox, "low", Priority::Low, Some(1));
+        let mut player = outbox.part(true);
+        assert_eq!(push(&mut player, "low", Priority::Low, Some(1)), Pushed::Dropped);
+        assert_eq!(push(&mut player, "chat", Priority::Normal, None), Pushed::Queued);
+        assert_eq!(player.queue.len(), 1);
+        let big = Body::from(vec![b'x'; limits::BATCH_BYTES].as_slice());
+        let add = |player: &mut Outbox| player.push(&big, Priority::Critical, None, LIMIT, Time::START);
+        let held = (0..100).take_while(|_| add(&mut player) == Pushed::Queued).count();
+        assert_eq!(held, limits::REPLAY_BYTES / limits::BATCH_BYTES - 1);
+        assert!(player.memory() < 1000, "{}", player.memory());
+        assert_eq!(add(&mut player), Pushed::Dropped);
+        assert_eq!(player.resume(0, Tick(1), WallMs(1)), None);
+        player.restart();
+        let mut next = Outbox::default();
+        next.adopt(player);
+        push(&mut next, "state", Priority::Critical, None);
+        let mut out = Vec::new();
+        next.flush(STAMP, LIMIT, &mut out, &mut Vec::new());
+        // The goodbye may have been seen as number 1.
+        assert!(out.windows(8).any(|bytes| bytes == b"\"seq\":2,"), "{}", String::from_utf8_lossy(&out));
+    }
+
+    #[test]
+    fn memory_that_is_for_resumes_only_can_be_had_back() {
+        let mut wire = Wire::new();
+        push(&mut wire.outbox, "a", Priority::Normal, None);
+        wire.flush(usize::MAX, Time::START);
+        assert!(wire.outbox.trimmable() > 0);
+        wire.outbox.trim();
+        assert_eq!(wire.outbox.trimmable(), 0);
+        let mut player = wire.outbox.part(false);
+        assert_eq!(player.resume(0, Tick(1), WallMs(1)), None, "told afresh");
+        assert_eq!(player.resume(1, Tick(1), WallMs(1)), Some(0), "has seen it all");
+    }
+
     proptest! {
         /// However little the socket takes at a time, it gets the same bytes.
         #[test]
@@ -640,6 +1150,54 @@ mod tests {
                 }
             }
             prop_assert_eq!(out.took, whole);
+        }
+
+        /// Whatever is written, read, acknowledged and cut in between: the client sees each packet once, and in order.
+        #[test]
+        fn cut_anywhere_each_packet_is_seen_once(ops in prop::collection::vec(op(), 1..120)) {
+            let (mut wire, mut told, mut now) = (Wire::new(), Vec::new(), Time::START);
+            let mut name = {
+                let mut count = 0;
+                move || {
+                    count += 1;
+                    format!("p{count}")
+                }
+            };
+            for op in ops {
+                match op {
+                    Op::Push(count) => {
+                        for _ in 0..count {
+                            told.push(name());
+                            push(&mut wire.outbox, &told[told.len() - 1], Priority::Normal, None);
+                        }
+                    }
+                    Op::Flush(room) => wire.flush(room, now),
+                    Op::Read(len) => wire.read(len),
+                    Op::Pong => wire.pong(),
+                    Op::Wait(ms) => {
+                        now = now + std::time::Duration::from_millis(ms);
+                        if wire.outbox.is_to_ask(now) {
+                            wire.outbox.ping(now);
+                        }
+                    }
+                    Op::Cut(count, goodbye) => {
+                        let away: Vec<String> = (0..count).map(|_| name()).collect();
+                        told.extend_from_slice(&away);
+                        wire.cut(&away, goodbye);
+                    }
+                }
+            }
+            wire.flush(usize::MAX, now);
+            wire.read(usize::MAX);
+            prop_assert_eq!(&wire.seen, &told);
+            now = now + std::time::Duration::from_secs(2);
+            if wire.outbox.is_to_ask(now) {
+                wire.outbox.ping(now);
+            }
+            wire.flush(usize::MAX, now);
+            wire.read(usize::MAX);
+            wire.pong();
+            prop_assert!(wire.outbox.replay.as_ref().is_none_or(|replay| replay.len() == 0));
         }
     }
 }

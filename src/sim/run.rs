@@ -291,7 +291,8 @@ impl<S: Scenario> Sim<S> {
         if let Some(disk) = &mut self.disk {
             disk.heal();
         }
-        let limit = self.shell.now() + SAVING;
+        // Who was lost is there until its grace is over.
+        let limit = self.shell.now() + SAVING + self.plan.engine.session.resume_grace;
         loop {
             self.shell.advance(self.shell.deadline());
             self.carry();

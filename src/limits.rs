@@ -59,6 +59,10 @@ pub const MAX_MESSAGE: std::ops::RangeInclusive<usize> = 512..=(1 << 20);
 /// Fragments without payload in one message: more is somebody who sends them on purpose. Those with payload are
 /// bounded by the size of the message.
 pub const MESSAGE_FRAGMENTS: u32 = 4096;
+/// Deflate streams in one compressed message: a sender that ends one does so once, and each costs its beginning.
+pub const DEFLATE_STREAMS: u32 = 16;
+/// Bytes that stay with the loop to inflate messages into; what a larger one needs is given back.
+pub const INFLATE_KEPT: usize = 128 << 10;
 /// Payload bytes of a control frame (RFC 6455 section 5.5).
 pub const CONTROL_PAYLOAD: usize = 125;
 

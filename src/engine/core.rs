@@ -20,10 +20,12 @@ use crate::packet::encoding::EncodeError;
 use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
 use crate::random::{Random, Secrets};
 use crate::registry::Registry;
+use crate::session::compression::Scratch;
 use crate::session::outbox::{Outbox, Pushed};
 use crate::session::{Phase, Rates, Session, Step};
 use crate::time::{Tick, Time, WallMs};
 use crate::websocket::CloseCode;
+use crate::websocket::deflate::Inflater;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -191,7 +193,9 @@ pub(super) struct Core {
     /// Bytes of the messages that wait for the tick.
     pub(super) inbox_bytes: usize,
     /// Where one flush is put together; shared by all peers.
-    pub(super) scratch: Vec<u8>,
+    pub(super) scratch: Scratch,
+    /// Inflates what peers send; shared by all peers.
+    pub(super) inflater: Inflater,
     /// Where one packet is encoded; shared by all packets.
     encode: Vec<u8>,
     /// What the game whose tick runs has sent to be joined.
@@ -209,6 +213,7 @@ impl Core {
     pub(super) fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Core {
         Core {
             rates: Rates::new(&settings.session),
+            scratch: Scratch::new(settings.session.compress_over),
             peers: Registry::new(settings.registry.clone()),
             lingering: 0,
             settings,
@@ -230,7 +235,7 @@ impl Core {
             observer: None,
             memory: 0,
             inbox_bytes: 0,
-            scratch: Vec::new(),
+            inflater: Inflater::default(),
             encode: Vec::new(),
             gathering: Gathering::default(),
             failed_at: None,
@@ -249,6 +254,7 @@ impl Core {
     /// A tick begins.
     pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
         (self.tick, self.now) = (tick, now);
+        self.scratch.begin_tick();
         self.set_wall(now, wall);
     }
 

@@ -2,8 +2,9 @@
 //!
 //! A [`Session`] knows nothing of games, of other peers or of what a packet means. It owns no socket and reads no
 //! clock. Its phases are in [`phase`], its outgoing queue in [`outbox`], the filter for packets sent twice in
-//! [`duplicates`].
+//! [`duplicates`], what makes batches smaller in [`compression`].
 
+pub mod compression;
 pub mod duplicates;
 pub mod outbox;
 pub mod phase;
@@ -14,6 +15,7 @@ use crate::limits;
 use crate::packet::Encoding;
 use crate::time::Time;
 use crate::time::bucket::{Bucket, Rate};
+use crate::websocket::deflate::Agreed;
 use crate::websocket::{Connection, Role};
 use duplicates::Duplicates;
 use outbox::Outbox;
@@ -39,6 +41,10 @@ pub struct Settings {
     pub duplicate_window: Duration,
     /// Bytes that may wait for one peer, within [`limits::OUTBOX_LIMIT`].
     pub outbox_limit: usize,
+    /// Whether compressed messages are agreed to where a peer offers them.
+    pub compression: bool,
+    /// Bytes over which a batch is compressed.
+    pub compress_over: usize,
     /// How long a player whose connection is lost stays in the world; zero: not at all.
     pub resume_grace: Duration,
 }
@@ -54,6 +60,8 @@ impl Default for Settings {
             message_burst: 120,
             duplicate_window: Duration::from_millis(100),
             outbox_limit: 1 << 20,
+            compression: false,
+            compress_over: 256,
             resume_grace: Duration::from_millis(30_000),
         }
     }
@@ -117,6 +125,8 @@ pub struct Session {
     phase: Phase,
     /// How packets are written, from the upgrade on.
     pub encoding: Encoding,
+    /// What was agreed on about compressed messages, with the upgrade.
+    deflate: Option<Agreed>,
     /// Messages in a row that came too soon, and control frames.
     message_strikes: u8,
     control_strikes: u8,
@@ -169,6 +179,7 @@ impl Session {
         Session {
             phase: Phase::Http,
             encoding: Encoding::Json,
+            deflate: None,
             message_strikes: 0,
             control_strikes: 0,
             malformed: 0,
@@ -184,6 +195,17 @@ impl Session {
             http: Some(Box::default()),
             duplicates: None,
         }
+    }
+
+    /// The upgrade agreed on compressed messages, in both directions.
+    pub fn agree_on(&mut self, agreed: Agreed) {
+        self.deflate = Some(agreed);
+        self.websocket.agree_on(agreed);
+    }
+
+    /// What was agreed on about compressed messages.
+    pub fn deflate(&self) -> Option<Agreed> {
+        self.deflate
     }
 
     /// Where the peer stands.

@@ -165,8 +165,12 @@ fn make(deflater: &mut Deflater, body: &[u8], fragment: &mut Vec<u8>) {
 
 #[cfg(all(test, feature = "deflate"))]
 mod tests {
+    use super::super::outbox::{Outbox, Stamp};
     use super::*;
+    use crate::packet::{Encoding, Priority};
+    use crate::time::{Tick, Time, WallMs};
     use crate::websocket::deflate::Inflater;
+    use crate::websocket::{Connection, Event, Role};
 
     const AGREED: Option<Agreed> = Some(Agreed { window_bits: 15 });
 
@@ -232,5 +236,49 @@ mod tests {
             assert!(message(&mut scratch, AGREED, 1, &[&large]).is_some());
         }
         assert!(scratch.compressor.held <= FRAGMENTS_KEPT + 60_000);
+    }
+
+    /// The messages in what a peer was written that has agreed to compression.
+    fn messages(mut written: Vec<u8>) -> Vec<Vec<u8>> {
+        let (mut client, mut inflater) = (Connection::new(Role::Client, 1 << 20), Inflater::default());
+        client.agree_on(Agreed { window_bits: 15 });
+        let (mut input, mut messages) = (written.as_mut_slice(), Vec::new());
+        while let Some(event) = client.next_inflated(&mut input, &mut inflater) {
+            match event {
+                Event::Text(message) => messages.push(message.to_vec()),
+                Event::Ping(_) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        messages
+    }
+
+    #[test]
+    fn what_is_sent_again_is_compressed_as_the_new_connection_has_agreed() {
+        let write = |outbox: &mut Outbox, deflate| {
+            let (encoding, now) = (Encoding::Json, Time::START);
+            let stamp = Stamp { tick: Tick(7), time: WallMs(1), now, encoding, deflate };
+            let mut out = Vec::new();
+            assert!(outbox.flush(stamp, 1 << 20, &mut out, &mut Scratch::new(256)).drained);
+            out
+        };
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        outbox.keep_batches();
+        for len in [3000, 40] {
+            outbox.push(&body(len), Priority::Normal, None, 1 << 20, Time::START);
+        }
+        let compressed = write(&mut outbox, AGREED);
+        assert!(compressed[0] == 0xc1 && compressed.len() < 1500, "{}", compressed.len());
+        let mut player = outbox.part(false);
+        for deflate in [None, AGREED] {
+            assert_eq!(player.resume(0, Tick(8), WallMs(2)), Some(1));
+            let mut next = Outbox::default();
+            next.adopt(player);
+            let again = write(&mut next, deflate);
+            assert_eq!(again.len() > 3000, deflate.is_none());
+            assert_eq!(messages(again), messages(compressed.clone()));
+            player = next.part(false);
+        }
     }
 }

@@ -4,15 +4,17 @@
 //! it, whoever asked for it as the answer; only who comes and goes among the spectators is told at the end of the tick,
 //! however many they are.
 //!
-//! A player who is lost keeps its seat until its time is over. **Whoever joins under the id of a lost player is that
-//! player**, and sits where it sat.
+//! A player who is lost keeps its seat until its time is over: the engine holds it ([`Input::Lost`]) and says when it is
+//! back or gone. **Whoever joins under the id of a lost player is that player**, and sits where it sat: an account may come
+//! in anew.
 
 use super::Settings;
 use super::bot::Level;
 use super::effects::Effects;
 use super::hall::{Alarm, Hall};
 use super::matches::Serial;
-use super::packets::{Closing, In, Out};
+use super::names::Names;
+use super::packets::{Closing, Ending, In, Out};
 use super::thinking::{NODES_PER_TICK, PATIENCE, Thinking};
 use crate::engine::{Departure, Input, Refusal};
 use crate::ids::PlayerId;
@@ -26,6 +28,7 @@ use std::sync::Arc;
 pub(super) struct Play {
     settings: Settings,
     visitors: BTreeMap<PlayerId, Visitor>,
+    names: Names,
     pub(super) hall: Hall,
     pub(super) thinking: Thinking,
     /// Matches whose number of spectators is still to be told.
@@ -38,7 +41,9 @@ struct Visitor {
     name: Arc<str>,
     /// The match that it sits at or watches.
     place: Option<Serial>,
-    /// Until when a lost player may come back.
+    /// Whether its connection is lost, and the engine holds its place.
+    is_missed: bool,
+    /// Until when a lost player may join again whose place the engine does not hold.
     lost_until: Option<Tick>,
 }
 
@@ -48,6 +53,7 @@ impl Play {
         Play {
             settings,
             visitors: BTreeMap::new(),
+            names: Names::default(),
             hall: Hall::default(),
             thinking: Thinking::default(),
             counted: BTreeSet::new(),
@@ -59,8 +65,9 @@ impl Play {
         match input {
             Input::Packet { player, packet } => return self.packet(fx, player, packet),
             Input::Joined { player, name, .. } => self.join(fx, player, &name),
-            Input::Left { player, departure } if may_return(departure) => self.lose(fx, player),
-            Input::Left { player, .. } => self.part(fx, player, Closing::Left),
+            Input::Lost { player } => self.miss(fx, player),
+            Input::Resumed { player, full_state } => self.resume(fx, player, full_state),
+            Input::Left { player, departure } => self.leave(fx, player, departure),
             // Nothing of ours is ever spared: whoever caught up has missed nothing.
             Input::CaughtUp { .. } => {}
             // It keeps nothing and answers nothing over HTTP.
@@ -96,31 +103,84 @@ impl Play {
 
     // ------------------------------------------------------------------------------------------ coming and going
 
+    /// Whether somebody who is there, or may come back, goes by this name.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        self.names.is_taken(name)
+    }
+
     fn join(&mut self, fx: &mut impl Effects, player: PlayerId, name: &str) {
-        let visitor = Visitor { name: name.into(), place: None, lost_until: None };
-        let known = self.visitors.entry(player).or_insert(visitor);
+        let Some(known) = self.visitors.get_mut(&player) else {
+            let name = self.names.take(player, name);
+            let visitor = Visitor { name, place: None, is_missed: false, lost_until: None };
+            self.visitors.insert(player, visitor);
+            return;
+        };
         let Some(until) = known.lost_until.take() else { return };
         self.hall.stop_expecting(player, until);
         if let Some(serial) = known.place {
-            if let Some(the_match) = self.hall.get_mut(serial) {
-                the_match.set_lost(player, false);
-            }
-            self.tell(fx, serial, None);
+            self.welcome_back(fx, player, serial);
         }
     }
 
-    /// A player is gone that may come back: its seat is held. Who does not sit has nothing to come back to.
+    fn welcome_back(&mut self, fx: &mut impl Effects, player: PlayerId, serial: Serial) {
+        let deadline = fx.clock().after(self.settings.move_time);
+        if let Some(the_match) = self.hall.get_mut(serial) {
+            the_match.come_back(player, deadline);
+        }
+        self.tell(fx, serial, None);
+    }
+
+    /// The match at which a player sits, and does not just watch.
+    fn seat_of(&self, player: PlayerId) -> Option<Serial> {
+        let place = self.visitors.get(&player)?.place?;
+        self.hall.get(place).is_some_and(|m| m.seats(player)).then_some(place)
+    }
+
+    /// The engine holds a lost player's place, and says so when its time is over: until then all see that it is away.
+    fn miss(&mut self, fx: &mut impl Effects, player: PlayerId) {
+        let Some(visitor) = self.visitors.get_mut(&player) else { return };
+        visitor.is_missed = true;
+        let Some(serial) = self.seat_of(player) else { return };
+        if let Some(the_match) = self.hall.get_mut(serial) {
+            the_match.lose(player);
+        }
+        self.tell(fx, serial, None);
+    }
+
+    /// A lost player is back, and is told how its match stands where it may not know.
+    fn resume(&mut self, fx: &mut impl Effects, player: PlayerId, full_state: bool) {
+        let Some(visitor) = self.visitors.get_mut(&player) else { return };
+        let (was_missed, place) = (std::mem::take(&mut visitor.is_missed), visitor.place);
+        let Some(serial) = place else { return };
+        if was_missed && self.seat_of(player).is_some() {
+            self.welcome_back(fx, player, serial);
+        } else if full_state && let Some(the_match) = self.hall.get(serial) {
+            fx.send(&[player], &the_match.state(fx.clock()));
+        }
+    }
+
+    /// A player is gone. Whose account comes in anew while its place is held sits where it sat.
+    fn leave(&mut self, fx: &mut impl Effects, player: PlayerId, departure: Departure) {
+        let visitor = self.visitors.get_mut(&player);
+        let was_missed = visitor.is_some_and(|visitor| std::mem::take(&mut visitor.is_missed));
+        match departure {
+            Departure::Closed(Code::Replaced) if was_missed => self.lose(fx, player),
+            _ if was_missed && may_return(departure) => self.part(fx, player, Closing::Lost),
+            _ if may_return(departure) => self.lose(fx, player),
+            _ => self.part(fx, player, Closing::Left),
+        }
+    }
+
+    /// A player is gone that may join again: its seat is held. Who does not sit has nothing to come back to.
     fn lose(&mut self, fx: &mut impl Effects, player: PlayerId) {
-        let place = self.visitors.get(&player).and_then(|visitor| visitor.place);
-        let seat = place.filter(|serial| self.hall.get(*serial).is_some_and(|m| m.seats(player)));
-        let (Some(serial), Some(visitor)) = (seat, self.visitors.get_mut(&player)) else {
+        let (Some(serial), Some(visitor)) = (self.seat_of(player), self.visitors.get_mut(&player)) else {
             return self.part(fx, player, Closing::Left);
         };
         let until = fx.clock().after(self.settings.resume_grace);
         visitor.lost_until = Some(until);
         self.hall.expect_back(player, until);
         if let Some(the_match) = self.hall.get_mut(serial) {
-            the_match.set_lost(player, true);
+            the_match.lose(player);
         }
         self.tell(fx, serial, None);
     }
@@ -128,7 +188,9 @@ impl Play {
     /// A player is gone for good.
     fn part(&mut self, fx: &mut impl Effects, player: PlayerId, why: Closing) {
         self.leave_place(fx, player, why);
-        self.visitors.remove(&player);
+        if let Some(visitor) = self.visitors.remove(&player) {
+            self.names.release(player, &visitor.name);
+        }
     }
 
     // ---------------------------------------------------------------------------------------------------- packets
@@ -155,7 +217,7 @@ impl Play {
 
     fn create(&mut self, fx: &mut impl Effects, player: PlayerId, private: bool) -> Result<(), Refusal> {
         self.check_free(player)?;
-        self.leave_place(fx, player, Closing::Left);
+        self.leave_place(fx, player, Closing::Elsewhere);
         let serial = self.hall.open(private, || fx.secret());
         self.sit(fx, player, serial)
     }
@@ -169,7 +231,7 @@ impl Play {
         }
         the_match.check_open()?;
         self.check_free(player)?;
-        self.leave_place(fx, player, Closing::Left);
+        self.leave_place(fx, player, Closing::Elsewhere);
         self.sit(fx, player, serial)
     }
 
@@ -179,7 +241,7 @@ impl Play {
         let own = own.filter(|serial| self.hall.get(*serial).is_some_and(|m| m.seats(player) && m.is_open()));
         match (self.hall.first_open(own), own) {
             (Some(serial), _) => {
-                self.leave_place(fx, player, Closing::Left);
+                self.leave_place(fx, player, Closing::Elsewhere);
                 self.sit(fx, player, serial)
             }
             (None, Some(own)) => {
@@ -205,11 +267,11 @@ impl Play {
     }
 
     fn play_bot(&mut self, fx: &mut impl Effects, player: PlayerId, level: u32) -> Result<(), Refusal> {
+        self.check_free(player)?;
         let Some(level) = Level::new(level) else {
             return Err(Refusal::new(Code::Invalid, "levels are 1 to 5"));
         };
-        self.check_free(player)?;
-        self.leave_place(fx, player, Closing::Left);
+        self.leave_place(fx, player, Closing::Elsewhere);
         let deadline = fx.clock().after(self.settings.move_time);
         let serial = self.hall.open(false, || fx.secret());
         let (Some(visitor), Some(the_match)) = (self.visitors.get_mut(&player), self.hall.get_mut(serial))
@@ -239,7 +301,7 @@ impl Play {
             return Err(Refusal::new(Code::Conflict, "you sit at this match"));
         }
         self.check_free(player)?;
-        self.leave_place(fx, player, Closing::Left);
+        self.leave_place(fx, player, Closing::Elsewhere);
         let (Some(visitor), Some(the_match)) = (self.visitors.get_mut(&player), self.hall.get_mut(serial))
         else {
             return Ok(());
@@ -286,7 +348,8 @@ impl Play {
         }
     }
 
-    /// A player leaves the match that it is in, if any; where nobody is left who plays, the match is closed.
+    /// A player leaves the match that it is in, if any; where nobody is left who plays, the match is closed. Who meant to
+    /// enter another match and not to close its own is told that, too.
     fn leave_place(&mut self, fx: &mut impl Effects, player: PlayerId, why: Closing) {
         let Some(visitor) = self.visitors.get_mut(&player) else { return };
         if let Some(until) = visitor.lost_until.take() {
@@ -299,25 +362,27 @@ impl Play {
             self.counted.insert(serial);
             return;
         }
-        the_match.get_up(player);
+        the_match.get_up(player, if why == Closing::Lost { Ending::Lost } else { Ending::Left });
         if the_match.is_left() {
-            self.close(fx, serial, why);
+            self.close(fx, serial, why, Some(player).filter(|_| why == Closing::Elsewhere));
         } else {
             self.tell(fx, serial, None);
         }
     }
 
-    fn close(&mut self, fx: &mut impl Effects, serial: Serial, reason: Closing) {
+    /// A match is no more: those who watched it are told, and `closer` with them.
+    fn close(&mut self, fx: &mut impl Effects, serial: Serial, reason: Closing, closer: Option<PlayerId>) {
         self.thinking.forget(serial);
         self.counted.remove(&serial);
         let Some(the_match) = self.hall.close(serial) else { return };
-        let watchers: Vec<PlayerId> = the_match.watchers().collect();
-        for watcher in &watchers {
+        let mut told: Vec<PlayerId> = the_match.watchers().collect();
+        for watcher in &told {
             if let Some(visitor) = self.visitors.get_mut(watcher) {
                 visitor.place = None;
             }
         }
-        fx.send(&watchers, &Out::MatchClosed { match_id: the_match.id, reason });
+        told.extend(closer);
+        fx.send(&told, &Out::MatchClosed { match_id: the_match.id, reason });
     }
 
     /// Tells all in a match how it stands, the one who asked as the answer; and has the bot think where it is on turn.
@@ -341,16 +406,18 @@ impl Play {
         }
     }
 
-    /// How much of everything there is: visitors, thinking bots, untold numbers of spectators, and what the hall has.
+    /// How much of everything there is: visitors, names, thinking bots, untold numbers of spectators, and what the hall has.
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> ([usize; 3], [usize; 5]) {
-        ([self.visitors.len(), self.thinking.len(), self.counted.len()], self.hall.sizes())
+    pub(super) fn sizes(&self) -> ([usize; 4], [usize; 5]) {
+        let own = [self.visitors.len(), self.names.len(), self.thinking.len(), self.counted.len()];
+        (own, self.hall.sizes())
     }
 
     /// Holds everything against everything else.
     #[cfg(test)]
     pub(super) fn audit(&self) {
         self.hall.audit();
+        assert_eq!(self.names.len(), self.visitors.len());
         for (player, visitor) in &self.visitors {
             let Some(serial) = visitor.place else { continue };
             let the_match = self.hall.get(serial).expect("a place is a match that is there");

@@ -986,7 +986,7 @@ mod tests {
 
         fn flush(&mut self, room: usize, now: Time) {
             self.line.room = room;
-            self.outbox.flush(Stamp { now, ..STAMP }, LIMIT, &mut self.line, &mut Vec::new());
+            self.outbox.flush(Stamp { now, ..STAMP }, LIMIT, &mut self.line, &mut Scratch::default());
         }
 
         /// Has the client read so much of what is on the way.

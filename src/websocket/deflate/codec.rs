@@ -148,6 +148,7 @@ mod tests {
     use super::super::pieces::Pieces;
     use super::super::{LEAST_WINDOW_BITS, most_compressed};
     use super::*;
+    use crate::websocket::{Connection, Event, Header, OpCode, Role, encode};
     use proptest::prelude::*;
 
     const LARGEST: Agreed = Agreed { window_bits: MOST_WINDOW_BITS };
@@ -277,6 +278,38 @@ mod tests {
             prop_assert!(inflater.buffered() <= (max_message + 1).max(1024));
         }
 
+        /// Compressed messages in fragments, with pings between, are heard the same however their bytes are cut.
+        #[test]
+        fn cuts_do_not_matter(
+            messages in prop::collection::vec(("[a-c]{0,300}", any::<bool>(), 1usize..60), 1..6),
+            lens in prop::collection::vec(1usize..40, 1..30),
+        ) {
+            let (mut stream, mut said) = (Vec::new(), Vec::new());
+            for (text, is_compressed, fragment) in &messages {
+                let payload = compressed(text.as_bytes(), LARGEST).filter(|_| *is_compressed);
+                write_fragments(payload.as_deref().unwrap_or(text.as_bytes()), payload.is_some(), *fragment, &mut stream);
+                said.push(text.clone());
+            }
+            let mut connection = Connection::new(Role::Client, 300);
+            connection.agree_on(LARGEST);
+            let (mut inflater, mut heard, mut rest, mut lens) = (Inflater::default(), Vec::new(), &mut stream[..], lens.iter().cycle());
+            while !rest.is_empty() {
+                let len = lens.next().map_or(1, |len| (*len).min(rest.len()));
+                let (mut input, left) = rest.split_at_mut(len);
+                while let Some(event) = connection.next_inflated(&mut input, &mut inflater) {
+                    match event {
+                        Event::Text(text) => heard.push(String::from_utf8_lossy(text).into_owned()),
+                        Event::Ping(payload) => prop_assert_eq!(payload, b"there?"),
+                        other => prop_assert!(false, "{:?}", other),
+                    }
+                }
+                rest = left;
+            }
+            prop_assert_eq!(heard, said);
+            prop_assert_eq!(connection.next_inflated(&mut &mut [][..], &mut inflater), None);
+            prop_assert_eq!(connection.buffered(), 0, "a connection with nothing unfinished owns nothing");
+        }
+
         /// Pieces in any order are one message.
         #[test]
         fn pieces(parts in prop::collection::vec((any::<bool>(), prop::collection::vec(any::<u8>(), 0..200)), 0..20)) {
@@ -295,6 +328,22 @@ mod tests {
             message.finish();
             prop_assert_eq!(&out[..6], b"before");
             prop_assert_eq!(inflated(&out[6..], whole.len()), Ok(whole));
+        }
+    }
+
+    /// Appends a text message in fragments of so many bytes, with a ping behind each but the last.
+    fn write_fragments(payload: &[u8], is_compressed: bool, fragment: usize, out: &mut Vec<u8>) {
+        let parts: Vec<&[u8]> = if payload.is_empty() { vec![payload] } else { payload.chunks(fragment).collect() };
+        for (n, part) in parts.iter().enumerate() {
+            let is_last = n + 1 == parts.len();
+            let opcode = if n == 0 { OpCode::Text } else { OpCode::Continuation };
+            let header = Header::new(opcode, is_last, part.len(), None);
+            let header = if n == 0 && is_compressed { header.compressed() } else { header };
+            out.extend_from_slice(header.as_slice());
+            out.extend_from_slice(part);
+            if !is_last {
+                encode(out, OpCode::Ping, b"there?");
+            }
         }
     }
 

@@ -85,6 +85,9 @@ const WORKLOADS: &[Workload] = workloads! {
     "player-tick-json": 1000 "player-tick" x 20, |rounds| players(Encoding::Json, rounds);
     "player-tick-postcard": 1000 "player-tick" x 20, |rounds| players(Encoding::Postcard, rounds);
     "crowd-json": 200 "player-tick" x 20, |rounds| crowd(Encoding::Json, rounds);
+    "crowd-json-deflate": 200 "player-tick" x 20, |rounds| compressed(Spawn::Start, Encoding::Json, rounds);
+    "crowd-postcard-deflate": 200 "player-tick" x 20, |rounds| compressed(Spawn::Start, Encoding::Postcard, rounds);
+    "spread-json-deflate": 200 "player-tick" x 20, |rounds| compressed(Spawn::Spread, Encoding::Json, rounds);
     "steady-tick": 1 "tick" x 20, steady_tick;
     "join-json": 10 "join" x 10, |rounds| join(Encoding::Json, rounds);
     "join-postcard": 10 "join" x 10, |rounds| join(Encoding::Postcard, rounds);
@@ -269,6 +272,11 @@ fn players(encoding: Encoding, rounds: usize) -> Rounds {
 fn crowd(encoding: Encoding, rounds: usize) -> Rounds {
     let walkers = Walkers::new(World::built_in(), Spawn::Start, 200, &[encoding], rounds);
     ticks(walkers, rounds)
+}
+
+/// 200 players whom the server tells everything compressed.
+fn compressed(spawn: Spawn, encoding: Encoding, rounds: usize) -> Rounds {
+    ticks(Walkers::told(World::built_in(), spawn, 200, &[encoding], rounds, true), rounds)
 }
 
 /// The same 1,000 as `player-tick` has, in both encodings, counted by the tick.

@@ -1,11 +1,12 @@
 //! A bare WebSocket server: how to put a protocol of one's own on Evertick's loop.
 //!
 //! ```sh
-//! cargo run --release --example echo -- 127.0.0.1:9001 [echo|broadcast]
+//! cargo run --release --example echo -- 127.0.0.1:9001 [echo|broadcast] [--compress]
 //! ```
 //!
 //! `echo` sends each message back to where it came from, `broadcast` sends it to everybody, the sender too. Any path is
-//! a WebSocket, messages may have up to 32 MiB.
+//! a WebSocket, messages may have up to 32 MiB. With `--compress` permessage-deflate is agreed to where it is offered, and
+//! echoes are compressed; a broadcast is encoded once for all and stays as it is.
 //!
 //! What to look at, if speed and memory matter to you too:
 //! - `receive` gathers the answers to all that one read has brought and hands them over in one write; there is one
@@ -13,6 +14,7 @@
 //! - What a socket does not take is kept for its connection, and until it is gone the connection is not read: who does
 //!   not read its answers cannot make the server remember more of them.
 //! - In `broadcast` a message is encoded once, into a log that all connections are served from.
+//! - One compressor and one decompressor serve everybody: no message refers to one before it.
 //! - An idle connection owns its `Peer` and nothing else.
 
 use evertick::http::{self, CONTINUE, Exchange, Response};
@@ -20,6 +22,7 @@ use evertick::ids::ConnId;
 use evertick::net::{Clock, Control, EventLoop, Next, Service, Settings};
 use evertick::outgoing::Outgoing;
 use evertick::time::{Time, WallMs};
+use evertick::websocket::deflate::{self, Agreed, Deflater, Inflater};
 use evertick::websocket::handshake::{HandshakeError, Offer};
 use evertick::websocket::{Connection, Event, Header, OpCode, Role, encode};
 use slab::Slab;
@@ -37,7 +40,7 @@ const MAX_UNSENT: usize = 2 * MAX_MESSAGE;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match read_args(&args).and_then(|(address, mode)| run(address, mode)) {
+    match read_args(&args).and_then(|(address, echo)| run(address, echo)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(message) => {
             eprintln!("echo: {message}");
@@ -46,24 +49,29 @@ fn main() -> ExitCode {
     }
 }
 
-fn read_args(args: &[String]) -> Result<(SocketAddr, Mode), String> {
-    const USAGE: &str = "usage: echo ADDR:PORT [echo|broadcast]";
-    let (mut address, mut mode) = (None, Mode::Echo);
+fn read_args(args: &[String]) -> Result<(SocketAddr, Echo), String> {
+    const USAGE: &str = "usage: echo ADDR:PORT [echo|broadcast] [--compress]";
+    let (mut address, mut mode, mut compress) = (None, Mode::Echo, false);
     for arg in args {
         match arg.as_str() {
             "echo" => mode = Mode::Echo,
             "broadcast" => mode = Mode::Broadcast,
-            "--compress" => return Err("--compress: permessage-deflate is not there yet".into()),
+            "--compress" if !deflate::AVAILABLE => {
+                return Err("--compress: this was built without the feature `deflate`".into());
+            }
+            "--compress" => compress = true,
             other if address.is_none() => {
                 address = Some(other.parse().map_err(|_| format!("{other} is not ADDR:PORT; {USAGE}"))?);
             }
             other => return Err(format!("{other}: what is that? {USAGE}")),
         }
     }
-    Ok((address.ok_or(USAGE)?, mode))
+    let mut echo = Echo::new(mode);
+    echo.compress = compress;
+    Ok((address.ok_or(USAGE)?, echo))
 }
 
-fn run(address: SocketAddr, mode: Mode) -> Result<(), String> {
+fn run(address: SocketAddr, mut echo: Echo) -> Result<(), String> {
     let mut settings = Settings::default();
     // Nothing here grows stale while it waits to be sent: let the kernel hold as much as it can.
     settings.notsent_lowat = None;
@@ -72,7 +80,7 @@ fn run(address: SocketAddr, mode: Mode) -> Result<(), String> {
     let mut event_loop =
         EventLoop::bind(address, settings, Clock::start()).map_err(|e| format!("{address}: {e}"))?;
     println!("echo listening on ws://{}", event_loop.local_addr());
-    event_loop.run(&mut Echo::new(mode)).map_err(|e| e.to_string())
+    event_loop.run(&mut echo).map_err(|e| e.to_string())
 }
 
 /// What happens to a message.
@@ -85,6 +93,8 @@ pub(crate) enum Mode {
 /// The service: all connections, and what they share.
 pub(crate) struct Echo {
     mode: Mode,
+    /// Whether compressed messages are agreed to.
+    compress: bool,
     peers: Slab<Peer>,
     /// One more than the highest slot that was ever in use.
     slots: usize,
@@ -94,12 +104,18 @@ pub(crate) struct Echo {
     /// The answers to one read.
     gathered: Vec<u8>,
     log: Log,
+    inflater: Inflater,
+    deflater: Deflater,
+    /// One compressed answer.
+    deflated: Vec<u8>,
 }
 
 /// One connection.
 struct Peer {
     generation: u32,
     stage: Stage,
+    /// What was agreed on about compressed messages.
+    deflate: Option<Agreed>,
     unsent: Unsent,
     /// How far this connection has been given the log.
     seen: u64,
@@ -117,12 +133,16 @@ impl Echo {
     pub(crate) fn new(mode: Mode) -> Echo {
         Echo {
             mode,
+            compress: false,
             peers: Slab::new(),
             slots: 0,
             next_slot: 0,
             generation: 0,
             gathered: Vec::new(),
             log: Log::default(),
+            inflater: Inflater::default(),
+            deflater: Deflater::default(),
+            deflated: Vec::new(),
         }
     }
 }
@@ -133,6 +153,7 @@ impl Service for Echo {
         let slot = self.peers.insert(Peer {
             generation: self.generation,
             stage: Stage::Head(http::Connection::new()),
+            deflate: None,
             unsent: Unsent::default(),
             seen: 0,
             finishing: false,
@@ -145,18 +166,26 @@ impl Service for Echo {
         let peer = &mut self.peers[conn.slot as usize];
         self.gathered.clear();
         if let Stage::Head(head) = &mut peer.stage {
-            match open(head, &mut input, &mut self.gathered) {
+            match open(head, &mut input, self.compress, &mut self.gathered) {
                 Opening::Incomplete => {}
                 Opening::Refused => peer.finishing = true,
-                Opening::Done => {
-                    peer.stage = Stage::Messages(Connection::new(Role::Server, MAX_MESSAGE));
+                Opening::Done(deflate) => {
+                    let mut connection = Connection::new(Role::Server, MAX_MESSAGE);
+                    if let Some(agreed) = deflate {
+                        connection.agree_on(agreed);
+                    }
+                    peer.stage = Stage::Messages(connection);
+                    peer.deflate = deflate;
                     peer.seen = self.log.end();
                 }
             }
         }
         let log_end = self.log.end();
         if let Stage::Messages(connection) = &mut peer.stage {
-            while let Some(event) = connection.next(&mut input) {
+            while let Some(event) = match peer.deflate {
+                None => connection.next(&mut input),
+                Some(_) => connection.next_inflated(&mut input, &mut self.inflater),
+            } {
                 let (opcode, payload) = match event {
                     Event::Text(text) => (OpCode::Text, text),
                     Event::Binary(bytes) => (OpCode::Binary, bytes),
@@ -171,8 +200,15 @@ impl Service for Echo {
                         continue;
                     }
                 };
+                self.deflated.clear();
                 if self.mode == Mode::Broadcast {
                     self.log.append(opcode, payload);
+                } else if let Some(agreed) = peer.deflate
+                    && self.deflater.message(payload, agreed, &mut self.deflated)
+                {
+                    let header = Header::new(opcode, true, self.deflated.len(), None).compressed();
+                    self.gathered.extend_from_slice(header.as_slice());
+                    self.gathered.extend_from_slice(&self.deflated);
                 } else if payload.len() < WRITTEN_IN_PLACE {
                     encode(&mut self.gathered, opcode, payload);
                 } else {
@@ -262,12 +298,12 @@ impl Peer {
 #[derive(PartialEq, Eq)]
 enum Opening {
     Incomplete,
-    Done,
+    Done(Option<Agreed>),
     Refused,
 }
 
 /// Reads the handshake and answers it; what stands behind it is left in `input`.
-fn open(head: &mut http::Connection, input: &mut &mut [u8], out: &mut Vec<u8>) -> Opening {
+fn open(head: &mut http::Connection, input: &mut &mut [u8], compress: bool, out: &mut Vec<u8>) -> Opening {
     let mut unread = &**input;
     let mut opening = Opening::Incomplete;
     while opening == Opening::Incomplete
@@ -277,8 +313,10 @@ fn open(head: &mut http::Connection, input: &mut &mut [u8], out: &mut Vec<u8>) -
             http::Event::Request(request) => {
                 match Offer::read(request.method.name(), request.version_1_1, request.headers()) {
                     Ok(offer) => {
-                        offer.accept(None, out);
-                        Opening::Done
+                        let window_bits = deflate::window_bits_for(MAX_MESSAGE);
+                        let deflate = if compress { offer.deflate(window_bits) } else { None };
+                        offer.accept_deflate(None, deflate.as_ref(), out);
+                        Opening::Done(deflate.map(|deflate| deflate.agreed()))
                     }
                     Err(error) => refuse(&refusal(error), Exchange::of(&request, wall()), out),
                 }

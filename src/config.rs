@@ -62,8 +62,8 @@ pub const KEYS: &[Key] = &[
     key("duplicate_window_ms", "100", "the same message within it is dropped, 0 is never, to 60000"),
     key("outbox_limit", "1048576", "bytes that may wait for one peer, 131072 to 67108864"),
     key("memory_limit", "268435456", "bytes that all peers' buffers may hold together, at least 1048576"),
-    key("compression", "false", "permessage-deflate (taken from the release that compresses on)"),
-    key("compress_over", "256", "bytes from which a batch is compressed (likewise)"),
+    key("compression", "false", "whether compressed messages (permessage-deflate) are agreed to"),
+    key("compress_over", "256", "bytes over which a batch is compressed, 0 to 1048576"),
     key("guests", "true", "whether guests may play"),
     key("spawn", r#""start""#, "where newcomers appear: start or spread"),
     key("allowed_origins", r#"["*"]"#, "pages that may call the API and open WebSockets"),
@@ -230,7 +230,6 @@ impl Config {
         if timeout <= heartbeat_interval {
             return Err(from.wrong("timeout_ms", "must be above heartbeat_interval_ms"));
         }
-        from.check_reserved()?;
         let session = crate::session::Settings {
             heartbeat_interval,
             timeout,
@@ -240,6 +239,8 @@ impl Config {
             message_burst: from.number("message_burst", 1..=100_000)?,
             duplicate_window: from.millis("duplicate_window_ms", 0..=60_000)?,
             outbox_limit: from.size("outbox_limit", limits::OUTBOX_LIMIT)?,
+            compression: from.flag("compression")?,
+            compress_over: from.size("compress_over", 0..=1 << 20)?,
             resume_grace: from.millis("resume_grace_ms", 0..=3_600_000)?,
         };
         let registry = crate::registry::Settings {
@@ -383,12 +384,6 @@ impl Reader<'_> {
         Origins::read(&self.list(name)?).map_err(|error| self.wrong(name, &format!("{what} ({})", error.0)))
     }
 
-    /// Keys whose feature comes with a later release are checked like all others, so that a file written today stays
-    /// right.
-    fn check_reserved(&self) -> Result<(), ConfigError> {
-        self.flag("compression")?;
-        self.integer("compress_over", 0..=1 << 20).map(|_| ())
-    }
 }
 
 /// The value that [`KEYS`] says.

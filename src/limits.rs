@@ -62,6 +62,14 @@ pub const MAX_MESSAGE: std::ops::RangeInclusive<usize> = 512..=(1 << 20);
 /// Fragments without payload in one message: more is somebody who sends them on purpose. Those with payload are
 /// bounded by the size of the message.
 pub const MESSAGE_FRAGMENTS: u32 = 4096;
+/// Deflate streams in one compressed message: a sender that ends one does so once, and each costs its beginning.
+pub const DEFLATE_STREAMS: u32 = 16;
+/// Bytes that stay with the loop to inflate messages into; what a larger one needs is given back.
+pub const INFLATE_KEPT: usize = 128 << 10;
+/// Bytes from which on a body is worth compressing: what a shorter one saves is what its blocks cost.
+pub const FRAGMENT_LEAST: usize = 96;
+/// Bytes of bodies and their compressed fragments that are kept until the next tick, for those who are sent them too.
+pub const FRAGMENTS_KEPT: usize = 4 << 20;
 /// Payload bytes of a control frame (RFC 6455 section 5.5).
 pub const CONTROL_PAYLOAD: usize = 125;
 

@@ -20,6 +20,9 @@ mod bans;
 mod characters;
 #[path = "api/client.rs"]
 mod client;
+#[cfg(feature = "deflate")]
+#[path = "api/compression.rs"]
+mod compression;
 #[cfg(feature = "connect4")]
 #[path = "api/connect4.rs"]
 mod connect4;

@@ -65,9 +65,27 @@ impl Crowd {
         count: usize,
         most: usize,
         encodings: &[Encoding],
-        mut hear: impl FnMut(usize, Heard<G::Out>),
+        hear: impl FnMut(usize, Heard<G::Out>),
     ) -> Crowd {
-        let mut crowd = Crowd::empty(game, most);
+        Crowd::of(Crowd::empty(game, most, false), count, encodings, hear)
+    }
+
+    /// The same, of players whom the server tells everything compressed.
+    pub(crate) fn compressed<G: Game<Out: DeserializeOwned>>(
+        game: G,
+        count: usize,
+        encodings: &[Encoding],
+        hear: impl FnMut(usize, Heard<G::Out>),
+    ) -> Crowd {
+        Crowd::of(Crowd::empty(game, count, true), count, encodings, hear)
+    }
+
+    fn of<Out: DeserializeOwned>(
+        mut crowd: Crowd,
+        count: usize,
+        encodings: &[Encoding],
+        mut hear: impl FnMut(usize, Heard<Out>),
+    ) -> Crowd {
         let mut readers = Vec::new();
         for at in 0..count {
             let encoding = encodings[at % encodings.len()];
@@ -91,11 +109,12 @@ impl Crowd {
         crowd
     }
 
-    fn empty<G: Game>(game: G, most: usize) -> Crowd {
+    fn empty<G: Game>(game: G, most: usize, compress: bool) -> Crowd {
         let mut settings = Settings { max_players: most, ..Settings::default() };
         settings.registry.max_connections = most + OTHERS;
         settings.registry.max_per_address = 0;
         settings.registry.connect_rate = 0;
+        settings.session.compression = compress;
         // Those who only listen are not asked whether they are there, and not sent away.
         settings.session.heartbeat_interval = Duration::from_secs(1 << 30);
         settings.session.timeout = Duration::from_secs(1 << 30);

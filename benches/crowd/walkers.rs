@@ -42,13 +42,25 @@ impl Walkers {
         encodings: &[Encoding],
         ticks: usize,
     ) -> Walkers {
+        Walkers::told(world, spawn, players, encodings, ticks, false)
+    }
+
+    /// The same, and the server tells them everything compressed where `compress` is set.
+    pub(crate) fn told(
+        world: World,
+        spawn: Spawn,
+        players: usize,
+        encodings: &[Encoding],
+        ticks: usize,
+        compress: bool,
+    ) -> Walkers {
         assert!(ticks.is_multiple_of(2 * TICKS_A_MOVE), "as many moves forth as back");
         let mut settings = Settings::default();
         settings.world = world;
         settings.spawn = spawn;
         let mut random = Random::new(1);
         let mut paths = vec![Vec::new(); players];
-        let crowd = Crowd::new(Eternity::new(settings), players, players, encodings, |at, heard| {
+        let hear = |at: usize, heard| {
             if let Heard::Packet(packet) = heard
                 && let ServerPacket::Game(Out::GameState(state)) = packet.packet
             {
@@ -56,7 +68,12 @@ impl Walkers {
                     Rect { min: Point::ZERO, max: Point::new(state.location.width, state.location.height) };
                 paths[at] = path(state.you.position, bounds, ticks / TICKS_A_MOVE / 2, &mut random);
             }
-        });
+        };
+        let crowd = if compress {
+            Crowd::compressed(Eternity::new(settings), players, encodings, hear)
+        } else {
+            Crowd::new(Eternity::new(settings), players, players, encodings, hear)
+        };
         let mut tour = vec![Moves::default(); ticks];
         for (tick, moves) in tour.iter_mut().enumerate() {
             for at in (0..players).filter(|at| (at + tick).is_multiple_of(TICKS_A_MOVE)) {

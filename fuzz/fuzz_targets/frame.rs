@@ -1,6 +1,6 @@
 //! One frame header: what is read is what would be written, and a verdict once given does not change with more bytes.
 //!
-//! Input: a byte of flags (1: masked, 2: within a message), two bytes of room, then the header and its payload.
+//! Input: a byte of flags (1: masked, 2: within a message, 4: compression agreed on), two bytes of room, then the header and its payload.
 
 #![no_main]
 
@@ -13,7 +13,8 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     let room = usize::from(u16::from_be_bytes([*high, *low])) << 8;
-    let expected = Expected { masked: flags & 1 != 0, in_message: flags & 2 != 0, room };
+    let compressed_room = (flags & 4 != 0).then_some(room + room / 8);
+    let expected = Expected { masked: flags & 1 != 0, in_message: flags & 2 != 0, room, compressed_room };
     let verdict = Incoming::read(bytes, expected);
 
     let first = (0..=bytes.len().min(Header::MAX))
@@ -25,8 +26,10 @@ fuzz_target!(|data: &[u8]| {
         return;
     };
     assert_eq!(header.mask.is_some(), expected.masked);
-    assert!(header.payload_len <= room.max(125));
+    let most = compressed_room.filter(|_| header.compressed).unwrap_or(room);
+    assert!(header.payload_len <= most.max(125));
     let written = Header::new(header.opcode, header.fin, header.payload_len, header.mask);
+    let written = if header.compressed { written.compressed() } else { written };
     assert_eq!(written.as_slice(), &bytes[..header.size]);
 
     if let Some(mask) = header.mask {

@@ -69,7 +69,7 @@ impl Opening {
         let before = self.received.len();
         self.received.extend_from_slice(input);
         match self.answer() {
-            Ok(Some(Accepted { head_len, subprotocol })) => {
+            Ok(Some(Accepted { head_len, subprotocol, .. })) => {
                 // The head was incomplete before, so that its end is in this input and frames may be behind it.
                 let _ = input.split_off_mut(..head_len.saturating_sub(before));
                 self.chosen(subprotocol).map(Some)
@@ -104,7 +104,7 @@ impl Opening {
         let request = request.expect("`begin` has made a request of the same names");
         let accepted = request.read_response(&self.received)?;
         let name = |name| names.iter().copied().find(|offered| *offered == name);
-        Ok(accepted.map(|a| Accepted { head_len: a.head_len, subprotocol: a.subprotocol.and_then(name) }))
+        Ok(accepted.map(|a| Accepted { subprotocol: a.subprotocol.and_then(name), ..a }))
     }
 
     fn chosen(&self, subprotocol: Option<&str>) -> Result<Encoding, Error> {

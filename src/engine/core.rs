@@ -21,10 +21,12 @@ use crate::packet::encoding::EncodeError;
 use crate::packet::{self, Bodies, Body, Code, Encoding, Kind, Priority, ServerControl};
 use crate::random::{Random, Secrets};
 use crate::registry::Registry;
+use crate::session::compression::Scratch;
 use crate::session::outbox::{Outbox, Pushed};
 use crate::session::{Phase, Rates, Session, Step};
 use crate::time::{Tick, Time, WallMs};
 use crate::websocket::CloseCode;
+use crate::websocket::deflate::Inflater;
 use serde::Serialize;
 use std::collections::VecDeque;
 use std::net::IpAddr;
@@ -173,7 +175,9 @@ pub(super) struct Core {
     /// Bytes of what waits for the tick of peers that are no more.
     pub(super) parting_bytes: usize,
     /// Where one flush is put together; shared by all peers.
-    pub(super) scratch: Vec<u8>,
+    pub(super) scratch: Scratch,
+    /// Inflates what peers send; shared by all peers.
+    pub(super) inflater: Inflater,
     /// Where one packet is encoded; shared by all packets.
     encode: Vec<u8>,
     /// Where packets are while they wait for those who hear them.
@@ -193,6 +197,7 @@ impl Core {
     pub(super) fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Core {
         Core {
             rates: Rates::new(&settings.session),
+            scratch: Scratch::new(settings.session.compress_over),
             bodies: Bodies::new(settings.memory_limit / limits::SPARE_PART),
             peers: Registry::new(settings.registry.clone()),
             lingering: 0,
@@ -214,9 +219,9 @@ impl Core {
             counters: Counters::default(),
             observer: None,
             memory: 0,
+            inflater: Inflater::default(),
             senders: Vec::new(),
             parting_bytes: 0,
-            scratch: Vec::new(),
             encode: Vec::new(),
             gathering: Gathering::default(),
             failed_at: None,
@@ -235,6 +240,7 @@ impl Core {
     /// A tick begins.
     pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
         (self.tick, self.now) = (tick, now);
+        self.scratch.begin_tick();
         self.bodies.rest(now);
         self.set_wall(now, wall);
     }

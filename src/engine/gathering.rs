@@ -178,6 +178,7 @@ mod tests {
     use crate::engine::game::Grid;
     use crate::ids::PlayerId;
     use crate::packet::{Packet, ServerPacket, read_batch};
+    use crate::session::compression::Scratch;
     use crate::session::outbox::Stamp;
     use crate::time::{Tick, Time, WallMs};
     use crate::websocket::{Connection, Event, Role};
@@ -227,8 +228,8 @@ mod tests {
         for part in parts {
             outbox.push_joined(part, 1 << 24, Time::START);
         }
-        let (mut out, stamp) = (Vec::new(), Stamp { tick: Tick(1), time: WallMs(1), now: Time::START, encoding });
-        outbox.flush(stamp, 1 << 24, &mut out, &mut Vec::new());
+        let (mut out, stamp) = (Vec::new(), Stamp { tick: Tick(1), time: WallMs(1), now: Time::START, encoding, deflate: None });
+        outbox.flush(stamp, 1 << 24, &mut out, &mut Scratch::default());
         let (mut client, mut input) = (Connection::new(Role::Client, usize::MAX), out.as_mut_slice());
         let mut regions = Vec::new();
         while let Some(Event::Text(message) | Event::Binary(message)) = client.next(&mut input) {

@@ -42,7 +42,11 @@ impl Engine {
         // Taken out, because its events lend from its memory while the session is needed to act on them.
         let blank = Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH);
         let mut websocket = std::mem::replace(&mut peer.session.websocket, blank);
-        while let Some(event) = websocket.next(&mut input) {
+        let mut inflater = peer.session.deflate().map(|_| std::mem::take(&mut self.core.inflater));
+        while let Some(event) = match &mut inflater {
+            None => websocket.next(&mut input),
+            Some(inflater) => websocket.next_inflated(&mut input, inflater),
+        } {
             match event {
                 websocket::Event::Text(message) => self.message(conn, Encoding::Json, message, now),
                 websocket::Event::Binary(message) => self.message(conn, Encoding::Postcard, message, now),
@@ -63,6 +67,9 @@ impl Engine {
                 Some(Phase::Playing) => websocket.set_max_message(self.core.settings.session.max_message),
                 _ => break,
             }
+        }
+        if let Some(inflater) = inflater {
+            self.core.inflater = inflater;
         }
         if let Some(peer) = self.core.peers.get_mut(conn) {
             // A Close frame that was queued meanwhile is in the blank one's state: nothing is sent after it either way.

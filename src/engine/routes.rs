@@ -18,6 +18,7 @@ use crate::packet::{Code, Encoding, ServerControl, Versions};
 use crate::registry::Refused;
 use crate::session::{Phase, Step};
 use crate::time::Time;
+use crate::websocket::deflate::window_bits_for;
 use crate::websocket::handshake::{HandshakeError, Offer, is_upgrade};
 use std::net::IpAddr;
 
@@ -237,8 +238,14 @@ impl Engine {
         }
         let offer = read_offer(request)?;
         let (encoding, subprotocol) = choose_encoding(offer.subprotocols())?;
+        let session = &self.core.settings.session;
+        let window_bits = window_bits_for(session.max_message);
+        let deflate = if session.compression { offer.deflate(window_bits) } else { None };
         let Some(peer) = self.core.peers.get_mut(conn) else { return Err(Response::new(500)) };
-        offer.accept(subprotocol, peer.session.outbox.control());
+        offer.accept_deflate(subprotocol, deflate.as_ref(), peer.session.outbox.control());
+        if let Some(deflate) = deflate {
+            peer.session.agree_on(deflate.agreed());
+        }
         peer.session.encoding = encoding;
         peer.session.step(Step::Upgraded, now);
         peer.game = Some(game);

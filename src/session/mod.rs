@@ -2,8 +2,9 @@
 //!
 //! A [`Session`] knows nothing of games, of other peers or of what a packet means. It owns no socket and reads no
 //! clock. Its phases are in [`phase`], its outgoing queue in [`outbox`], the filter for packets sent twice in
-//! [`duplicates`], how it fares in `health`.
+//! [`duplicates`], what makes batches smaller in [`compression`], how it fares in `health`.
 
+pub mod compression;
 pub mod duplicates;
 mod health;
 pub mod outbox;
@@ -15,6 +16,7 @@ use crate::limits;
 use crate::packet::Encoding;
 use crate::time::Time;
 use crate::time::bucket::{Bucket, Rate};
+use crate::websocket::deflate::Agreed;
 use crate::websocket::{Connection, Role};
 use duplicates::Duplicates;
 pub use health::Health;
@@ -41,6 +43,10 @@ pub struct Settings {
     pub duplicate_window: Duration,
     /// Bytes that may wait for one peer, within [`limits::OUTBOX_LIMIT`].
     pub outbox_limit: usize,
+    /// Whether compressed messages are agreed to where a peer offers them.
+    pub compression: bool,
+    /// Bytes over which a batch is compressed.
+    pub compress_over: usize,
     /// How long a player whose connection is lost stays in the world; zero: not at all.
     pub resume_grace: Duration,
 }
@@ -56,6 +62,8 @@ impl Default for Settings {
             message_burst: 120,
             duplicate_window: Duration::from_millis(100),
             outbox_limit: 1 << 20,
+            compression: false,
+            compress_over: 256,
             resume_grace: Duration::from_millis(30_000),
         }
     }
@@ -119,6 +127,8 @@ pub struct Session {
     phase: Phase,
     /// How packets are written, from the upgrade on.
     pub encoding: Encoding,
+    /// What was agreed on about compressed messages, with the upgrade.
+    deflate: Option<Agreed>,
     /// Messages in a row that came too soon, and control frames.
     message_strikes: u8,
     control_strikes: u8,
@@ -172,6 +182,7 @@ impl Session {
         Session {
             phase: Phase::Http,
             encoding: Encoding::Json,
+            deflate: None,
             message_strikes: 0,
             control_strikes: 0,
             malformed: 0,
@@ -188,6 +199,17 @@ impl Session {
             http: Some(Box::default()),
             duplicates: None,
         }
+    }
+
+    /// The upgrade agreed on compressed messages, in both directions.
+    pub fn agree_on(&mut self, agreed: Agreed) {
+        self.deflate = Some(agreed);
+        self.websocket.agree_on(agreed);
+    }
+
+    /// What was agreed on about compressed messages.
+    pub fn deflate(&self) -> Option<Agreed> {
+        self.deflate
     }
 
     /// Where the peer stands.

@@ -17,11 +17,13 @@
 //! Invariant: `bytes` is the sum of the queued bodies' lengths, and `connection` never exceeds the number of queued
 //! packets; both are checked after each change in debug builds.
 
+use super::compression::{Compressed, Scratch};
 use super::replay::{Replay, Sealed};
 use crate::limits;
 use crate::outgoing::Outgoing;
 use crate::packet::{self, BatchHead, Body, Encoding, Priority};
 use crate::time::{Tick, Time, WallMs};
+use crate::websocket::deflate::Agreed;
 use crate::websocket::{self, Header, OpCode};
 use std::collections::VecDeque;
 
@@ -125,6 +127,8 @@ pub struct Stamp {
     pub now: Time,
     /// How the peer reads packets.
     pub encoding: Encoding,
+    /// What was agreed on about compressed messages.
+    pub deflate: Option<Agreed>,
 }
 
 /// How much of the queue one batch holds.
@@ -508,7 +512,7 @@ impl Outbox {
         stamp: Stamp,
         limit: usize,
         out: &mut impl Outgoing,
-        scratch: &mut Vec<u8>,
+        scratch: &mut Scratch,
     ) -> Flushed {
         let mut done = Flushed::default();
         loop {
@@ -544,7 +548,7 @@ impl Outbox {
     }
 
     /// Moves control bytes, one batch and, behind everything, the Close frame into `scratch`; true if there was a batch.
-    fn gather(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+    fn gather(&mut self, stamp: Stamp, scratch: &mut Scratch) -> bool {
         scratch.extend_from_slice(&self.control);
         // An idle peer owns no buffer: a pong now and then allocates, ten thousand silent peers do not.
         self.control = Vec::new();
@@ -562,7 +566,7 @@ impl Outbox {
     }
 
     /// Writes what belongs to the connection, and behind it the ping that tells when it has arrived.
-    fn write_connection_s(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+    fn write_connection_s(&mut self, stamp: Stamp, scratch: &mut Scratch) -> bool {
         if self.sequenced && self.connection == 0 {
             return false;
         }
@@ -581,18 +585,18 @@ impl Outbox {
     }
 
     /// Writes the next of the batches that were sealed before and are not on this connection yet.
-    fn write_kept(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+    fn write_kept(&mut self, stamp: Stamp, scratch: &mut Scratch) -> bool {
         let Some(replay) = &mut self.replay else { return false };
         let seq = self.seq + 1 - (replay.len() - replay.written()) as u64;
         let Some((batch, bodies)) = replay.write_next() else { return false };
         let head = BatchHead { seq, tick: batch.tick, time: batch.time };
         let size = (usize::from(batch.packets), batch.bytes as usize);
-        write_batch(head, stamp.encoding, size, bodies, scratch);
+        write_batch(head, stamp, size, bodies, scratch);
         true
     }
 
     /// Seals one batch of what waits, as much as one batch holds, and writes it.
-    fn write_new(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+    fn write_new(&mut self, stamp: Stamp, scratch: &mut Scratch) -> bool {
         let batch = self.measure_batch();
         if batch.queued == 0 {
             return false;
@@ -603,11 +607,11 @@ impl Outbox {
         true
     }
 
-    fn write_queued(&mut self, seq: u64, batch: Batch, stamp: Stamp, scratch: &mut Vec<u8>) {
+    fn write_queued(&mut self, seq: u64, batch: Batch, stamp: Stamp, scratch: &mut Scratch) {
         self.greeted = true;
         let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
         let bodies = self.queue.range(..batch.queued).map(|packet| &packet.body);
-        write_batch(head, stamp.encoding, (batch.packets, batch.bytes), bodies, scratch);
+        write_batch(head, stamp, (batch.packets, batch.bytes), bodies, scratch);
     }
 
     /// Takes what is sealed out of the queue, and keeps it where it may have to be sent again.
@@ -681,16 +685,20 @@ impl Outbox {
 }
 
 /// Appends one batch, of so many packets and bytes, as one WebSocket frame: all that is decided about what a batch is on
-/// the wire. The same batch may be written again, on another connection.
+/// the wire, compression too. The same batch may be written again, on another connection.
 fn write_batch<'a>(
     head: BatchHead,
-    encoding: Encoding,
+    stamp: Stamp,
     (packets, bytes): (usize, usize),
-    bodies: impl ExactSizeIterator<Item = &'a Body>,
-    out: &mut Vec<u8>,
+    bodies: impl ExactSizeIterator<Item = &'a Body> + Clone,
+    out: &mut Scratch,
 ) {
+    let encoding = stamp.encoding;
     let len = head.message_len(encoding, packets, bodies.len(), bytes);
     let opcode = if encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+    if stamp.deflate.is_some() && write_compressed(head, stamp, (packets, len), bodies.clone(), out) {
+        return;
+    }
     out.reserve(Header::MAX + len);
     out.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
     let start = out.len();
@@ -703,6 +711,34 @@ fn write_batch<'a>(
     }
     out.extend_from_slice(packet::end(encoding));
     debug_assert_eq!(out.len() - start, len, "the frame's header tells the batch's length");
+}
+
+/// The same, compressed; false, and nothing appended, where a message of `len` bytes is not to be or gets no shorter.
+fn write_compressed<'a>(
+    head: BatchHead,
+    stamp: Stamp,
+    (packets, len): (usize, usize),
+    bodies: impl Iterator<Item = &'a Body>,
+    out: &mut Scratch,
+) -> bool {
+    let encoding = stamp.encoding;
+    let compressed = out.compress(len, stamp.deflate, |batch| {
+        let mut numbers = Vec::with_capacity(BatchHead::MAX_LEN);
+        head.begin(encoding, packets, &mut numbers);
+        batch.store(&numbers);
+        for (i, body) in bodies.enumerate() {
+            if i > 0 {
+                batch.store(packet::separator(encoding));
+            }
+            batch.body(body);
+        }
+        batch.store(packet::end(encoding));
+    });
+    let Some(Compressed { message, out }) = compressed else { return false };
+    let opcode = if encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+    out.extend_from_slice(Header::new(opcode, true, message.len(), None).compressed().as_slice());
+    out.extend_from_slice(message);
+    true
 }
 
 #[cfg(test)]
@@ -718,6 +754,7 @@ mod tests {
         time: WallMs(1_700_000_000_000),
         now: Time::START,
         encoding: Encoding::Json,
+        deflate: None,
     };
 
     /// Takes at most so many bytes, then no more.
@@ -744,7 +781,7 @@ mod tests {
     }
 
     fn flush(outbox: &mut Outbox, out: &mut impl Outgoing) -> Flushed {
-        outbox.flush(STAMP, LIMIT, out, &mut Vec::new())
+        outbox.flush(STAMP, LIMIT, out, &mut Scratch::default())
     }
 
     /// The batches in what was written: their `seq` and the types of their packets.
@@ -949,7 +986,7 @@ mod tests {
 
         fn flush(&mut self, room: usize, now: Time) {
             self.line.room = room;
-            self.outbox.flush(Stamp { now, ..STAMP }, LIMIT, &mut self.line, &mut Vec::new());
+            self.outbox.flush(Stamp { now, ..STAMP }, LIMIT, &mut self.line, &mut Scratch::default());
         }
 
         /// Has the client read so much of what is on the way.

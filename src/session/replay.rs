@@ -79,7 +79,7 @@ impl Replay {
     }
 
     /// The batch at the write cursor and its bodies; it counts as written from here on.
-    pub(super) fn write_next(&mut self) -> Option<(Sealed, impl ExactSizeIterator<Item = &Body>)> {
+    pub(super) fn write_next(&mut self) -> Option<(Sealed, impl ExactSizeIterator<Item = &Body> + Clone)> {
         let batch = *self.sealed.get(self.written)?;
         let first = self.written_bodies;
         self.pass();

@@ -12,6 +12,7 @@
 
 use crate::ids::PlayerId;
 use crate::packet::{Code, Encoding, Packet, ServerControl, ServerPacket, read_batch};
+use crate::websocket::deflate::Inflater;
 use crate::websocket::handshake::{KEY_BYTES, Request, ResponseError};
 use crate::websocket::{Connection, Event, Role};
 use serde::de::DeserializeOwned;
@@ -26,6 +27,7 @@ const MESSAGE: usize = 64 << 20;
 pub struct Reader<Out> {
     encoding: Encoding,
     stage: Stage,
+    inflater: Inflater,
     counts: Counts,
     asked: Asked,
     ending: Ending,
@@ -102,7 +104,9 @@ fn request(encoding: Encoding) -> Request<'static> {
         Encoding::Json => JSON,
         Encoding::Postcard => POSTCARD,
     };
-    Request::new("localhost", PATH, NONCE, subprotocols, None).expect("all of it is visible ASCII")
+    let request = Request::new("localhost", PATH, NONCE, subprotocols, None);
+    // As browsers do, unasked.
+    request.expect("all of it is visible ASCII").offering_deflate()
 }
 
 impl<Out: DeserializeOwned> Reader<Out> {
@@ -111,6 +115,7 @@ impl<Out: DeserializeOwned> Reader<Out> {
         Reader {
             encoding,
             stage: Stage::Opening(Vec::new()),
+            inflater: Inflater::default(),
             counts: Counts::default(),
             asked: Asked::default(),
             ending: Ending::default(),
@@ -199,7 +204,11 @@ impl<Out: DeserializeOwned> Reader<Out> {
                     return Err(format!("the subprotocol is {:?}", accepted.subprotocol));
                 }
                 let frames = received.split_off(accepted.head_len);
-                self.stage = Stage::Open(Connection::new(Role::Client, MESSAGE));
+                let mut connection = Connection::new(Role::Client, MESSAGE);
+                if let Some(agreed) = accepted.deflate {
+                    connection.agree_on(agreed);
+                }
+                self.stage = Stage::Open(connection);
                 Ok(frames)
             }
             Err(ResponseError::Refused { status, .. }) => {
@@ -218,7 +227,7 @@ impl<Out: DeserializeOwned> Reader<Out> {
         let mut input = frames.as_mut_slice();
         while !input.is_empty() {
             let left = input.len();
-            let Some(event) = websocket.next(&mut input) else { break };
+            let Some(event) = websocket.next_inflated(&mut input, &mut self.inflater) else { break };
             match event {
                 Event::Text(message) if self.encoding.is_text() => {
                     batch(

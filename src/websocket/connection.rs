@@ -2,9 +2,11 @@
 //!
 //! [`Connection::next`] has a short way for what nearly all traffic is, an unfragmented message that lies whole in the
 //! input, and a long way for everything else. Both read the header by the same rules and hand out the same events.
+//! Compressed messages always take the long way, and leave it inflated by what [`Connection::next_inflated`] is lent.
 //! Frame headers are in `frame`, what came in parts is put together in `message`.
 
 use super::close::{self, CloseCode};
+use super::deflate::{self, Agreed, Inflater};
 use super::error::Error;
 use super::frame::{Expected, Header, Incoming, OpCode, encode, encode_masked};
 use super::mask::unmask;
@@ -84,8 +86,10 @@ enum Place {
 
 /// What the long way found; events that lend are made of it when the search is over.
 enum Found<'i> {
-    /// A frame that is an event of its own, whole in the input and unmasked.
-    Whole(OpCode, &'i mut [u8]),
+    /// A message that lies whole in the input, in one frame and unmasked.
+    Whole(Kind, &'i mut [u8]),
+    /// The same of a control frame.
+    WholeControl(OpCode, &'i mut [u8]),
     /// A message that is complete in the assembly.
     Assembled(Kind),
     /// A control frame that is complete in the assembly.
@@ -109,6 +113,8 @@ pub struct Connection {
     stashed: u8,
     opcode: OpCode,
     fin: bool,
+    /// Whether compressed messages were agreed on.
+    inflates: bool,
     role: Role,
     place: Place,
     ending: Ending,
@@ -136,10 +142,16 @@ impl Connection {
             stashed: 0,
             opcode: OpCode::Continuation,
             fin: false,
+            inflates: false,
             role,
             place: Place::Clear,
             ending: Ending { state: State::Open, answer: None },
         }
+    }
+
+    /// The handshake agreed on compressed messages: from here on [`Connection::next_inflated`] is to be called.
+    pub fn agree_on(&mut self, _: Agreed) {
+        self.inflates = deflate::AVAILABLE;
     }
 
     /// Sets the limit for frames whose header has not been read.
@@ -184,9 +196,37 @@ impl Connection {
         self.next_the_long_way(input)
     }
 
+    /// The same as [`Connection::next`] on a connection that has agreed on compressed messages; they are inflated by
+    /// `inflater`, which serves all connections, and lent from it.
+    #[inline]
+    pub fn next_inflated<'e, 'i: 'e>(
+        &'e mut self,
+        input: &mut &'i mut [u8],
+        inflater: &'e mut Inflater,
+    ) -> Option<Event<'e>> {
+        let (kind, payload) = match self.search(input) {
+            Ok(Some(Found::Whole(kind, payload))) if kind.is_deflated() => (kind, payload),
+            Ok(Some(Found::Assembled(kind))) if kind.is_deflated() => (kind, self.assembly.message()),
+            Ok(found) => return found.map(|found| self.lend(found)),
+            Err(error) => return Some(self.fail(error)),
+        };
+        let inflated = inflater.inflate(payload, self.max_message).and_then(|message| {
+            if kind == Kind::DeflatedText {
+                open_text(message, None)?;
+            }
+            Ok(message)
+        });
+        Some(match inflated {
+            Ok(message) => kind.event(message),
+            Err(error) => self.fail(error),
+        })
+    }
+
     #[inline(never)]
     fn next_the_long_way<'e, 'i: 'e>(&'e mut self, input: &mut &'i mut [u8]) -> Option<Event<'e>> {
+        debug_assert!(!self.inflates, "compressed messages were agreed on: there is next_inflated for those");
         match self.search(input) {
+            Ok(Some(found)) if found.is_deflated() => Some(self.fail(Error::ReservedBits)),
             Ok(found) => found.map(|found| self.lend(found)),
             Err(error) => Some(self.fail(error)),
         }
@@ -234,8 +274,9 @@ impl Connection {
 
         let in_message = self.assembly.open().is_some();
         // The limit may have been lowered below what is here already.
-        let room = self.max_message.saturating_sub(self.assembly.message_len());
-        let expected = Expected { masked: self.expects_mask(), in_message, room };
+        let room = self.most(self.assembly.open()).saturating_sub(self.assembly.message_len());
+        let compressed_room = self.inflates.then(|| deflate::most_compressed(self.max_message));
+        let expected = Expected { masked: self.expects_mask(), in_message, room, compressed_room };
         let header = Incoming::read(&self.stash[..stashed + arrived], expected)?;
         let taken = match header {
             Some(header) => {
@@ -263,16 +304,20 @@ impl Connection {
         input: &mut &'i mut [u8],
     ) -> Result<Option<Found<'i>>, Error> {
         let alone = header.opcode.is_control() || (header.fin && header.opcode != OpCode::Continuation);
+        let kind = Kind::begun_by(header.opcode, header.compressed);
         if alone && let Some(payload) = input.split_off_mut(..header.payload_len) {
-            match (header.opcode, header.mask) {
-                (OpCode::Text, mask) => open_text(payload, mask)?,
+            match (kind, header.mask) {
+                (Some(Kind::Text), mask) => open_text(payload, mask)?,
                 (_, Some(mask)) => unmask(payload, mask, 0),
                 (_, None) => {}
             }
             self.place = self.between_frames();
-            return Ok(Some(Found::Whole(header.opcode, payload)));
+            return Ok(Some(match kind {
+                Some(kind) => Found::Whole(kind, payload),
+                None => Found::WholeControl(header.opcode, payload),
+            }));
         }
-        if let Some(kind) = data_kind(header.opcode) {
+        if let Some(kind) = kind {
             self.assembly.begin(kind);
         }
         if header.payload_len == 0 && !header.fin {
@@ -318,9 +363,10 @@ impl Connection {
     /// Makes the event of what was found.
     fn lend<'e, 'i: 'e>(&'e mut self, found: Found<'i>) -> Event<'e> {
         match found {
-            Found::Whole(OpCode::Text, payload) => Event::Text(payload),
-            Found::Whole(OpCode::Binary | OpCode::Continuation, payload) => Event::Binary(payload),
-            Found::Whole(opcode, payload) => self.ending.control_event(&mut self.place, opcode, payload),
+            Found::Whole(kind, payload) => kind.event(payload),
+            Found::WholeControl(opcode, payload) => {
+                self.ending.control_event(&mut self.place, opcode, payload)
+            }
             Found::Control(opcode) => {
                 self.ending.control_event(&mut self.place, opcode, self.assembly.control())
             }
@@ -334,6 +380,14 @@ impl Connection {
         self.place = Place::End;
         self.assembly = Assembly::default();
         self.ending.failed(error)
+    }
+
+    /// The most payload bytes, as they come, that the message under way may have.
+    fn most(&self, open: Option<Kind>) -> usize {
+        match open {
+            Some(kind) if kind.is_deflated() => deflate::most_compressed(self.max_message),
+            _ => self.max_message,
+        }
     }
 
     /// The place behind a frame that left nothing to be lent from the assembly.
@@ -392,6 +446,12 @@ impl Connection {
     }
 }
 
+impl Found<'_> {
+    fn is_deflated(&self) -> bool {
+        matches!(self, Found::Whole(kind, _) | Found::Assembled(kind) if kind.is_deflated())
+    }
+}
+
 impl Ending {
     fn step(&mut self, step: Step) {
         self.state = self.state.after(step);
@@ -422,16 +482,6 @@ impl Ending {
         self.answer = Some(error.close_code());
         self.step(Step::Failed);
         Event::Error(error)
-    }
-}
-
-/// The type of the message that a frame of this opcode begins.
-#[inline(always)]
-fn data_kind(opcode: OpCode) -> Option<Kind> {
-    match opcode {
-        OpCode::Text => Some(Kind::Text),
-        OpCode::Binary => Some(Kind::Binary),
-        OpCode::Continuation | OpCode::Close | OpCode::Ping | OpCode::Pong => None,
     }
 }
 

@@ -10,7 +10,7 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub enum Error {
-    /// RSV1, RSV2 or RSV3 is set and no extension gives it a meaning (section 5.2).
+    /// RSV1, RSV2 or RSV3 is set and no extension gives it a meaning there (section 5.2, RFC 7692 section 6).
     ReservedBits,
     /// An opcode that the RFC keeps for later: 3-7 or 11-15 (section 5.2).
     ReservedOpCode(u8),
@@ -36,7 +36,9 @@ pub enum Error {
     BadCloseCode(u16),
     /// Text, or a close reason, that is not UTF-8 (section 8.1).
     InvalidUtf8,
-    /// A message larger than this side takes (section 10.4).
+    /// A compressed message that does not inflate, or is not whole (RFC 7692 section 7.2.2).
+    BadDeflate,
+    /// A message larger than this side takes, as it came or inflated (section 10.4).
     TooBig,
     /// More than [`MESSAGE_FRAGMENTS`](crate::limits::MESSAGE_FRAGMENTS) empty fragments in one message
     /// (section 10.4 leaves the bound to the implementation).
@@ -47,7 +49,8 @@ impl Error {
     /// The code that the Close frame to this peer carries (section 7.4.1).
     pub const fn close_code(self) -> CloseCode {
         match self {
-            Error::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            // 1007: "data within a message that was not consistent with the type of the message" (section 7.4.1).
+            Error::InvalidUtf8 | Error::BadDeflate => CloseCode::INVALID_PAYLOAD,
             Error::TooBig => CloseCode::TOO_BIG,
             Error::TooManyFragments => CloseCode::TOO_BIG,
             Error::ReservedBits
@@ -82,6 +85,7 @@ impl fmt::Display for Error {
             Error::CloseTooShort => "a close frame holds half a code",
             Error::BadCloseCode(code) => return write!(f, "close code {code} may not be sent"),
             Error::InvalidUtf8 => "text is not UTF-8",
+            Error::BadDeflate => "a compressed message does not inflate",
             Error::TooBig => "a message is too big",
             Error::TooManyFragments => "a message has too many empty fragments",
         })

@@ -16,6 +16,8 @@ use crate::limits::CONTROL_PAYLOAD;
 
 const FIN: u8 = 0x80;
 const RESERVED: u8 = 0x70;
+/// Says that a message is compressed, on its first frame (RFC 7692 section 6).
+const RSV1: u8 = 0x40;
 const OPCODE: u8 = 0x0f;
 const MASKED: u8 = 0x80;
 const LENGTH: u8 = 0x7f;
@@ -73,6 +75,8 @@ pub struct Expected {
     pub in_message: bool,
     /// Payload bytes that a data frame may have.
     pub room: usize,
+    /// Payload bytes that the first frame of a compressed message may have, where those were agreed on.
+    pub compressed_room: Option<usize>,
 }
 
 /// The header of a received frame, complete and lawful.
@@ -82,6 +86,8 @@ pub struct Incoming {
     pub opcode: OpCode,
     /// Whether it ends its message.
     pub fin: bool,
+    /// Whether it begins a compressed message.
+    pub compressed: bool,
     /// The masking key; `None` where the payload is plain.
     pub mask: Option<[u8; 4]>,
     /// Bytes of payload behind the header.
@@ -100,7 +106,8 @@ impl Incoming {
         let Some(&first) = bytes.first() else {
             return Ok(None);
         };
-        let opcode = check_first(first, expected.in_message)?;
+        let compressed = expected.compressed_room.filter(|_| begins_compressed(first));
+        let opcode = check_first(first, expected.in_message, compressed.is_some())?;
         let Some(&second) = bytes.get(1) else {
             return Ok(None);
         };
@@ -109,7 +116,7 @@ impl Incoming {
             return Ok(None);
         };
         // A control frame has its own bound, which its second byte kept.
-        if !opcode.is_control() && length > expected.room as u64 {
+        if !opcode.is_control() && length > compressed.unwrap_or(expected.room) as u64 {
             return Err(Error::TooBig);
         }
         let (mask, size) = if expected.masked {
@@ -120,8 +127,9 @@ impl Incoming {
         } else {
             (None, key_at)
         };
-        let payload_len = length as usize; // at most `room` or 125
-        Ok(Some(Incoming { opcode, fin: first & FIN != 0, mask, payload_len, size }))
+        let payload_len = length as usize; // at most the room or 125
+        let (fin, compressed) = (first & FIN != 0, compressed.is_some());
+        Ok(Some(Incoming { opcode, fin, compressed, mask, payload_len, size }))
     }
 
     /// The same for an unfragmented data frame outside of a message, which nearly every frame is, in a few comparisons.
@@ -148,20 +156,29 @@ impl Incoming {
         let opcode = if *first == BINARY { OpCode::Binary } else { OpCode::Text };
         let mask = if masked { Some(*bytes.get(length_size..)?.first_chunk()?) } else { None };
         let size = length_size + if masked { 4 } else { 0 };
-        let header = Incoming { opcode, fin: true, mask, payload_len, size };
+        let header = Incoming { opcode, fin: true, compressed: false, mask, payload_len, size };
         debug_assert_eq!(
-            Incoming::read(bytes, Expected { masked, in_message: false, room }),
+            Incoming::read(bytes, Expected { masked, in_message: false, room, compressed_room: None }),
             Ok(Some(header))
         );
         Some(header)
     }
 }
 
-/// FIN, the reserved bits and the opcode, and whether such a frame may come now.
+/// Whether RSV1 alone is set, on a frame that begins a message. "An endpoint MUST NOT set the "Per-Message Compressed" bit
+/// of control frames and non-first fragments of a data message" (RFC 7692 section 6).
 #[inline]
-fn check_first(first: u8, in_message: bool) -> Result<OpCode, Error> {
+fn begins_compressed(first: u8) -> bool {
+    const TEXT: u8 = OpCode::Text as u8;
+    const BINARY: u8 = OpCode::Binary as u8;
+    first & RESERVED == RSV1 && matches!(first & OPCODE, TEXT | BINARY)
+}
+
+/// FIN, the reserved bits and the opcode, and whether such a frame may come now. `compressed`: RSV1 is set rightly.
+#[inline]
+fn check_first(first: u8, in_message: bool, compressed: bool) -> Result<OpCode, Error> {
     // "MUST be 0 unless an extension is negotiated that defines meanings for non-zero values" (section 5.2).
-    if first & RESERVED != 0 {
+    if first & RESERVED != 0 && !compressed {
         return Err(Error::ReservedBits);
     }
     // "If an unknown opcode is received, the receiving endpoint MUST _Fail the WebSocket Connection_" (section 5.2).
@@ -230,7 +247,7 @@ fn read_length(bytes: &[u8], short: u8) -> Result<Option<(u64, usize)>, Error> {
 
 /// A frame's header as it goes on the wire.
 ///
-/// Invariant: the length is in its shortest form, and the reserved bits are 0.
+/// Invariant: the length is in its shortest form, and no reserved bit is set but RSV1 where it is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Header {
     bytes: [u8; Header::MAX],
@@ -269,6 +286,13 @@ impl Header {
         }
         debug_assert_eq!(len, Header::size(payload_len, mask.is_some()));
         Header { bytes, len: len as u8 }
+    }
+
+    /// The same, of a frame that begins a compressed message (RFC 7692 section 6).
+    #[must_use]
+    pub fn compressed(mut self) -> Header {
+        self.bytes[0] |= RSV1;
+        self
     }
 
     /// Bytes of the header of a frame with `payload_len` bytes of payload.
@@ -330,7 +354,8 @@ pub fn encode_masked(out: &mut Vec<u8>, opcode: OpCode, payload: &[u8], mask: [u
 mod tests {
     use super::*;
 
-    const ANY: Expected = Expected { masked: true, in_message: false, room: usize::MAX };
+    const ANY: Expected =
+        Expected { masked: true, in_message: false, room: usize::MAX, compressed_room: None };
 
     #[test]
     fn every_length_form_comes_back() {
@@ -342,6 +367,7 @@ mod tests {
                 let read = Incoming {
                     opcode: OpCode::Binary,
                     fin: true,
+                    compressed: false,
                     mask,
                     payload_len: len,
                     size: header.len(),
@@ -402,5 +428,27 @@ mod tests {
         assert_eq!(Incoming::read(b"\x00", open), Ok(None));
         let plain = Expected { masked: false, ..ANY };
         assert_eq!(Incoming::read(b"\x82\x80", plain), Err(Error::Masked));
+    }
+
+    #[test]
+    fn a_compressed_message_says_so_on_its_first_frame_and_nowhere_else() {
+        let agreed = Expected { room: 5, compressed_room: Some(9), ..ANY };
+        for first in [b"\xc1", b"\xc2", b"\x41", b"\x42"] {
+            let bytes = [first[0], 0x89, 1, 2, 3, 4];
+            let header = Incoming::read(&bytes, agreed).expect("it is lawful").expect("it is whole");
+            assert!(header.compressed && header.payload_len == 9, "it has a room of its own");
+            assert_eq!(Incoming::read(first, ANY), Err(Error::ReservedBits), "not agreed on");
+            assert_eq!(Incoming::read(&[first[0], 0x8a], agreed), Err(Error::TooBig));
+            let inside = Expected { in_message: true, ..agreed };
+            assert_eq!(Incoming::read(first, inside), Err(Error::MessageInMessage));
+        }
+        let inside = Expected { in_message: true, ..agreed };
+        for first in [0xc0, 0x40, 0xc8, 0xc9, 0xca, 0xe1, 0xd1, 0xf2, 0xa1, 0xc3] {
+            assert_eq!(Incoming::read(&[first], agreed), Err(Error::ReservedBits), "{first:x}");
+            assert_eq!(Incoming::read(&[first], inside), Err(Error::ReservedBits), "{first:x}");
+        }
+        assert_eq!(Incoming::read(&[0x81, 0x86], agreed), Err(Error::TooBig), "the others keep theirs");
+        let header = Header::new(OpCode::Text, true, 5, None).compressed();
+        assert_eq!(header.as_slice(), [0xc1, 5]);
     }
 }

@@ -9,6 +9,7 @@
 
 use super::close::CloseCode;
 use super::error::Error;
+use super::frame::OpCode;
 use super::mask::{turned, unmask, unmask_is_ascii};
 use super::utf8::{InvalidUtf8, Utf8};
 use crate::limits::{CONTROL_PAYLOAD, MESSAGE_FRAGMENTS};
@@ -40,22 +41,44 @@ pub enum Event<'a> {
     Error(Error),
 }
 
-/// The type of a message.
+/// The type of a message, and how its bytes are to be taken.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Kind {
     /// UTF-8.
     Text,
     /// Any bytes.
     Binary,
+    /// Compressed UTF-8, which is checked once it is inflated.
+    DeflatedText,
+    /// Compressed bytes.
+    DeflatedBinary,
 }
 
 impl Kind {
-    /// The event of a complete message of this kind.
+    /// The type of the message that a frame of this opcode begins.
+    #[inline(always)]
+    pub(super) fn begun_by(opcode: OpCode, compressed: bool) -> Option<Kind> {
+        match (opcode, compressed) {
+            (OpCode::Text, false) => Some(Kind::Text),
+            (OpCode::Binary, false) => Some(Kind::Binary),
+            (OpCode::Text, true) => Some(Kind::DeflatedText),
+            (OpCode::Binary, true) => Some(Kind::DeflatedBinary),
+            (OpCode::Continuation | OpCode::Close | OpCode::Ping | OpCode::Pong, _) => None,
+        }
+    }
+
+    /// Whether it is compressed.
+    #[inline(always)]
+    pub(super) fn is_deflated(self) -> bool {
+        matches!(self, Kind::DeflatedText | Kind::DeflatedBinary)
+    }
+
+    /// The event of a complete message of this kind, inflated.
     #[inline(always)]
     pub(super) fn event(self, payload: &mut [u8]) -> Event<'_> {
         match self {
-            Kind::Text => Event::Text(payload),
-            Kind::Binary => Event::Binary(payload),
+            Kind::Text | Kind::DeflatedText => Event::Text(payload),
+            Kind::Binary | Kind::DeflatedBinary => Event::Binary(payload),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The WebSocket protocol, RFC 6455, without input or output: bytes in, messages out, and back.
+//! The WebSocket protocol, RFC 6455 and RFC 7692, without input or output: bytes in, messages out, and back.
 //!
 //! A [`Connection`] reads one peer's frames, in the server's role or the client's. It owns no socket, reads no clock
 //! and makes no random numbers: bytes and masking keys are arguments. **After every read, call
@@ -33,11 +33,13 @@
 //! Whatever the peer does wrong is an [`Error`] with its close code; no input panics, and memory never runs ahead of
 //! what was received. Nothing here decides policy: deadlines, rates and what to do with a message are the owner's.
 //!
-//! Frames are in [`frame`], the state table and the reading in `connection`, the opening handshake in [`handshake`].
+//! Frames are in [`frame`], the state table and the reading in `connection`, the opening handshake in [`handshake`],
+//! compressed messages in [`deflate`].
 //! Read `connection` next.
 
 mod close;
 mod connection;
+pub mod deflate;
 mod error;
 pub mod frame;
 pub mod handshake;

@@ -111,6 +111,16 @@ impl Plain {
         Answer { status, headers: lines.map(header).collect(), body: Vec::new() }
     }
 
+    /// The next so many bytes; `None` where the stream ends before.
+    pub(crate) fn bytes(&mut self, count: usize) -> Option<Vec<u8>> {
+        while self.read.len() < count {
+            if !self.fill() {
+                return None;
+            }
+        }
+        Some(self.read.drain(..count).collect())
+    }
+
     /// Reads to the end of the stream; what came until then.
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         while self.fill() {}

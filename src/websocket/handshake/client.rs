@@ -1,7 +1,8 @@
 //! The client's side: the request, and what the server answers (RFC 6455 section 4.1).
 
-use super::{KEY_BYTES, KEY_CHARACTERS, accept_of, is_token, lists};
+use super::{KEY_BYTES, KEY_CHARACTERS, accept_of, is_token, lists, read_extensions};
 use crate::limits::{HTTP_HEAD, HTTP_HEADERS};
+use crate::websocket::deflate::{self, Agreed};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use std::fmt;
@@ -14,6 +15,7 @@ pub struct Request<'a> {
     key: [u8; KEY_CHARACTERS],
     subprotocols: &'a [&'a str],
     origin: Option<&'a str>,
+    deflate: bool,
 }
 
 impl<'a> Request<'a> {
@@ -46,7 +48,14 @@ impl<'a> Request<'a> {
         }
         let mut key = [0; KEY_CHARACTERS];
         STANDARD.encode_slice(nonce, &mut key).expect("16 bytes are 24 characters of base64");
-        Ok(Request { host, path, key, subprotocols, origin })
+        Ok(Request { host, path, key, subprotocols, origin, deflate: false })
+    }
+
+    /// The same, and offers compressed messages, where this build has them.
+    #[must_use]
+    pub fn offering_deflate(mut self) -> Request<'a> {
+        self.deflate = deflate::AVAILABLE;
+        self
     }
 
     /// Appends the request.
@@ -61,6 +70,9 @@ impl<'a> Request<'a> {
         for (i, name) in self.subprotocols.iter().enumerate() {
             let before: &[u8] = if i == 0 { b"\r\nSec-WebSocket-Protocol: " } else { b", " };
             line(&[before, name.as_bytes()]);
+        }
+        if self.deflate {
+            line(&[b"\r\nSec-WebSocket-Extensions: ", deflate::offer().as_bytes()]);
         }
         line(&[b"\r\n\r\n"]);
     }
@@ -85,15 +97,14 @@ impl<'a> Request<'a> {
             Some(status) => return Err(ResponseError::Refused { status, head_len }),
             None => return Err(ResponseError::NotHttp),
         }
-        let subprotocol = self.check(response.headers)?;
-        Ok(Some(Accepted { head_len, subprotocol }))
+        let deflate = self.check(response.headers)?;
+        let subprotocol = self.subprotocol(response.headers)?;
+        Ok(Some(Accepted { head_len, subprotocol, deflate }))
     }
 
-    /// Items 2 to 6 of what a client has to check; returns the subprotocol.
-    fn check(&self, fields: &[httparse::Header<'_>]) -> Result<Option<&'a str>, ResponseError> {
-        let values = |name: &'static str| {
-            fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
-        };
+    /// Items 2 to 5 of what a client has to check; returns what was agreed on about compression.
+    fn check(&self, fields: &[httparse::Header<'_>]) -> Result<Option<Agreed>, ResponseError> {
+        let values = |name| values(fields, name);
         if !values("upgrade").any(|value| value.eq_ignore_ascii_case(b"websocket")) {
             return Err(ResponseError::Upgrade);
         }
@@ -104,12 +115,21 @@ impl<'a> Request<'a> {
         if accepts.next() != Some(&accept_of(&self.key)[..]) || accepts.next().is_some() {
             return Err(ResponseError::Accept);
         }
-        // "indicates the use of an extension that was not present in the client's handshake": none was.
-        if values("sec-websocket-extensions").any(|value| !value.is_empty()) {
-            return Err(ResponseError::Extension);
+        let mut extensions = Vec::new();
+        for value in values("sec-websocket-extensions") {
+            extensions.extend(read_extensions(value).map_err(|_| ResponseError::Extension)?);
         }
+        // "indicates the use of an extension that was not present in the client's handshake".
+        match deflate::agree(&extensions) {
+            Ok(agreed) if agreed.is_none() || self.deflate => Ok(agreed),
+            _ => Err(ResponseError::Extension),
+        }
+    }
+
+    /// Item 6; returns the subprotocol.
+    fn subprotocol(&self, fields: &[httparse::Header<'_>]) -> Result<Option<&'a str>, ResponseError> {
         // "indicates the use of a subprotocol that was not present in the client's handshake".
-        let mut chosen = values("sec-websocket-protocol");
+        let mut chosen = values(fields, "sec-websocket-protocol");
         let Some(name) = chosen.next() else {
             return Ok(None);
         };
@@ -121,6 +141,11 @@ impl<'a> Request<'a> {
     }
 }
 
+/// The values of the fields of that name.
+fn values<'f>(fields: &[httparse::Header<'f>], name: &'static str) -> impl Iterator<Item = &'f [u8]> {
+    fields.iter().filter(move |field| field.name.eq_ignore_ascii_case(name)).map(|field| field.value)
+}
+
 /// A server accepted the handshake.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Accepted<'a> {
@@ -128,6 +153,8 @@ pub struct Accepted<'a> {
     pub head_len: usize,
     /// The subprotocol that the server chose among those offered; `None` where it chose none.
     pub subprotocol: Option<&'a str>,
+    /// What holds for compressed messages, where they were offered and the server agreed.
+    pub deflate: Option<Agreed>,
 }
 
 /// A handshake that cannot be written as HTTP; our own side's fault.
@@ -178,7 +205,7 @@ pub enum ResponseError {
     Connection,
     /// `Sec-WebSocket-Accept` does not prove that the server read the key.
     Accept,
-    /// The server uses an extension that was not offered.
+    /// The server uses an extension, or one in a way, that was not offered.
     Extension,
     /// The server chose a subprotocol that was not offered, or several.
     Subprotocol,
@@ -251,7 +278,8 @@ mod tests {
         for cut in 0..head.len() {
             assert_eq!(read(&head[..cut]), Ok(None), "cut at {cut}");
         }
-        let want = Accepted { head_len: head.len(), subprotocol: Some("evertick.v1.json") };
+        let want =
+            Accepted { head_len: head.len(), subprotocol: Some("evertick.v1.json"), deflate: None };
         assert_eq!(read(&head), Ok(Some(want)));
         assert_eq!(read(&(head + "\x01\x02frames")), Ok(Some(want)));
         assert_eq!(read(&answer("")).map(|found| found.map(|a| a.subprotocol)), Ok(Some(None)));
@@ -313,6 +341,31 @@ mod tests {
         let mut out = Vec::new();
         offer.accept(Some(OFFERED[0]), &mut out);
         let accepted = request().read_response(&out).expect("it is lawful").expect("it is whole");
-        assert_eq!(accepted, Accepted { head_len: out.len(), subprotocol: Some(OFFERED[0]) });
+        assert_eq!(accepted, Accepted { head_len: out.len(), subprotocol: Some(OFFERED[0]), deflate: None });
+    }
+
+    #[test]
+    fn compression_is_agreed_on_where_it_was_offered() {
+        let offering = request().offering_deflate();
+        let agreed = |extensions: &str| {
+            let head = answer(&format!("Sec-WebSocket-Extensions: {extensions}\r\n"));
+            offering.read_response(head.as_bytes()).map(|found| found.and_then(|accepted| accepted.deflate))
+        };
+        let lawful = "permessage-deflate; server_no_context_takeover; client_max_window_bits=10";
+        if deflate::AVAILABLE {
+            assert_eq!(agreed(lawful), Ok(Some(Agreed { window_bits: 10 })));
+        }
+        assert_eq!(agreed(""), Ok(None), "declined");
+        assert_eq!(agreed("permessage-deflate"), Err(ResponseError::Extension), "it takes context over");
+        assert_eq!(agreed("permessage-deflate;"), Err(ResponseError::Extension));
+        assert_eq!(agreed("x-other"), Err(ResponseError::Extension));
+        let unasked = answer(&format!("Sec-WebSocket-Extensions: {lawful}\r\n"));
+        assert_eq!(read(&unasked), Err(ResponseError::Extension));
+        let mut written = Vec::new();
+        offering.write(&mut written);
+        assert_eq!(
+            String::from_utf8_lossy(&written).contains("\r\nSec-WebSocket-Extensions: permessage-deflate;"),
+            deflate::AVAILABLE
+        );
     }
 }

@@ -1,15 +1,18 @@
 //! The opening handshake (RFC 6455 section 4), without input or output.
 //!
 //! The server's side, [`Offer`], works on the header fields of a request that somebody else has read; the client's side,
-//! [`Request`], writes the request and reads the answer. Neither negotiates an extension. Neither decides whether an
+//! [`Request`], writes the request and reads the answer. Both negotiate permessage-deflate where they are asked to, by the
+//! rules of `deflate/negotiation`, and no other extension. Neither decides whether an
 //! origin is welcome: that is the server's owner, who answers 403 where it is not.
 //!
 //! A request or an answer that is not lawful is a typed error; for a request it has its HTTP status. The server's
-//! side is in `server`, the client's in `client`; what both need is here.
+//! side is in `server`, the client's in `client`, the grammar of extensions in `extensions`; what both need is here.
 
 mod client;
+mod extensions;
 mod server;
 
+pub use extensions::{Extension, Malformed, read as read_extensions};
 pub use client::{Accepted, InvalidRequest, Request, ResponseError};
 pub use server::{HandshakeError, Offer, is_upgrade};
 

@@ -1,6 +1,7 @@
 //! The server's side: what a client offers, and the answer that accepts it (RFC 6455 section 4.2).
 
-use super::{KEY_BYTES, KEY_CHARACTERS, accept_of, elements, is_token, lists};
+use super::{Extension, KEY_BYTES, KEY_CHARACTERS, accept_of, elements, is_token, lists, read_extensions};
+use crate::websocket::deflate::{self, Agreed};
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{GeneralPurpose, GeneralPurposeConfig};
@@ -23,7 +24,7 @@ pub fn is_upgrade<'h>(mut headers: impl Iterator<Item = (&'h str, &'h [u8])>) ->
 pub struct Offer<'h> {
     key: &'h [u8],
     subprotocols: Vec<&'h str>,
-    extensions: Vec<&'h [u8]>,
+    extensions: Vec<Extension>,
     origin: Option<&'h str>,
 }
 
@@ -62,14 +63,27 @@ impl<'h> Offer<'h> {
         self.origin
     }
 
-    /// The values of `Sec-WebSocket-Extensions`, as they came. None of them is negotiated here.
-    pub fn extensions(&self) -> &[&'h [u8]] {
+    /// The extensions that the client offers, the one it likes best first.
+    pub fn extensions(&self) -> &[Extension] {
         &self.extensions
+    }
+
+    /// What this side can agree to of the client's offers of permessage-deflate: the first that it can accept. A client
+    /// that can be asked to is asked to use an LZ77 window of at most 2 to the power of `client_window_bits` bytes, 8 to 15.
+    /// `None` where there is no such offer, or no compression in this build.
+    pub fn deflate(&self, client_window_bits: u8) -> Option<Deflate> {
+        let (agreed, element) = deflate::accept(&self.extensions, client_window_bits)?;
+        deflate::AVAILABLE.then_some(Deflate { agreed, element })
     }
 
     /// Appends the head of the 101 answer. `subprotocol` is one that the client offered, or `None`: then the answer has
     /// no such field, which a client that needs one takes for a refusal.
     pub fn accept(&self, subprotocol: Option<&str>, out: &mut Vec<u8>) {
+        self.accept_deflate(subprotocol, None, out);
+    }
+
+    /// The same, and accepts what [`Offer::deflate`] has found.
+    pub fn accept_deflate(&self, subprotocol: Option<&str>, deflate: Option<&Deflate>, out: &mut Vec<u8>) {
         out.extend_from_slice(
             b"HTTP/1.1 101 Switching Protocols\r\n\
               Upgrade: websocket\r\n\
@@ -83,7 +97,26 @@ impl<'h> Offer<'h> {
             out.extend_from_slice(b"\r\nSec-WebSocket-Protocol: ");
             out.extend_from_slice(name.as_bytes());
         }
+        if let Some(deflate) = deflate {
+            out.extend_from_slice(b"\r\nSec-WebSocket-Extensions: ");
+            out.extend_from_slice(deflate.element.as_bytes());
+        }
         out.extend_from_slice(b"\r\n\r\n");
+    }
+}
+
+/// An offer of permessage-deflate that this side can accept.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Deflate {
+    agreed: Agreed,
+    /// What the answer says.
+    element: String,
+}
+
+impl Deflate {
+    /// What holds for the connection once the answer with it was sent.
+    pub fn agreed(&self) -> Agreed {
+        self.agreed
     }
 }
 
@@ -97,7 +130,7 @@ struct Fields<'h> {
     key: Option<&'h [u8]>,
     origin: Option<&'h [u8]>,
     subprotocols: Vec<&'h str>,
-    extensions: Vec<&'h [u8]>,
+    extensions: Vec<Extension>,
 }
 
 impl<'h> Fields<'h> {
@@ -123,7 +156,8 @@ impl<'h> Fields<'h> {
                 self.subprotocols.push(subprotocol(element)?);
             }
         } else if is("sec-websocket-extensions") {
-            self.extensions.push(value);
+            // The same holds for these (section 9.1).
+            self.extensions.extend(read_extensions(value).map_err(|_| HandshakeError::Extensions)?);
         }
         Ok(())
     }
@@ -199,6 +233,8 @@ pub enum HandshakeError {
     Key,
     /// A subprotocol's name is not a token.
     Subprotocol,
+    /// `Sec-WebSocket-Extensions` is not a list of extensions (section 9.1).
+    Extensions,
     /// `Origin` is not visible ASCII.
     Origin,
     /// This field came twice and must not.
@@ -216,6 +252,7 @@ impl HandshakeError {
             | HandshakeError::Host
             | HandshakeError::Key
             | HandshakeError::Subprotocol
+            | HandshakeError::Extensions
             | HandshakeError::Origin
             | HandshakeError::Repeated(_) => 400,
         }
@@ -246,6 +283,7 @@ impl fmt::Display for HandshakeError {
             HandshakeError::Version => "Sec-WebSocket-Version has to be 13",
             HandshakeError::Key => "Sec-WebSocket-Key has to be 16 bytes in base64",
             HandshakeError::Subprotocol => "the name of a subprotocol is not a token",
+            HandshakeError::Extensions => "Sec-WebSocket-Extensions is not a list of extensions",
             HandshakeError::Origin => "Origin is not visible ASCII",
             HandshakeError::Repeated(name) => return write!(f, "{name} came twice"),
         })
@@ -302,12 +340,14 @@ mod tests {
             ("sec-websocket-VERSION", "13"),
             ("Sec-WebSocket-Protocol", "chat, , superchat"),
             ("Sec-WebSocket-Protocol", "evertick.v1.json"),
-            ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits"),
+            ("Sec-WebSocket-Extensions", "permessage-deflate; client_max_window_bits, x-other"),
+            ("SEC-WEBSOCKET-EXTENSIONS", "permessage-deflate"),
             ("Origin", "https://example.com"),
         ];
         let offer = Offer::read("GET", true, fields(&list)).expect("it is lawful");
         assert_eq!(offer.subprotocols(), ["chat", "superchat", "evertick.v1.json"]);
-        assert_eq!(offer.extensions(), [b"permessage-deflate; client_max_window_bits"]);
+        let names: Vec<_> = offer.extensions().iter().map(|extension| extension.name.as_str()).collect();
+        assert_eq!(names, ["permessage-deflate", "x-other", "permessage-deflate"]);
         assert_eq!(offer.origin(), Some("https://example.com"));
         let mut out = Vec::new();
         offer.accept(Some("superchat"), &mut out);
@@ -345,6 +385,30 @@ mod tests {
         }
         assert_eq!(error(&[("Sec-WebSocket-Protocol", "a b")]), Some(HandshakeError::Subprotocol));
         assert_eq!(error(&[("Origin", "é")]), Some(HandshakeError::Origin));
+        for field in ["permessage-deflate;", "a b", "permessage-deflate; server_max_window_bits=\"8"] {
+            assert_eq!(error(&[("Sec-WebSocket-Extensions", field)]), Some(HandshakeError::Extensions));
+        }
+    }
+
+    #[test]
+    fn compression_is_answered_where_it_is_offered_and_wanted() {
+        let answer = |field| {
+            let list = with(&[("Sec-WebSocket-Extensions", field)]);
+            let offer = Offer::read("GET", true, fields(&list)).expect("it is lawful");
+            let deflate = offer.deflate(12);
+            let mut out = Vec::new();
+            offer.accept_deflate(None, deflate.as_ref(), &mut out);
+            String::from_utf8(out).expect("an answer is text")
+        };
+        assert!(!answer("permessage-deflate; unknown").contains("xtensions"));
+        assert!(!answer("").contains("xtensions"));
+        let ours = "\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+                    client_no_context_takeover; client_max_window_bits=12\r\n\r\n";
+        assert_eq!(
+            answer("permessage-deflate; client_max_window_bits").ends_with(ours),
+            deflate::AVAILABLE,
+            "a build without it declines"
+        );
     }
 
     #[test]

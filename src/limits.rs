@@ -76,6 +76,8 @@ pub const SLOW_TIME: Duration = Duration::from_secs(10);
 pub const INBOX_PLAYER: usize = 256;
 /// Packets of all players that wait for one game's tick.
 pub const INBOX_GAME: usize = 1 << 16;
+/// Messages that a client keeps to send them again after a resume, the newest ones: part of the contract.
+pub const RESEND_MESSAGES: usize = 256;
 /// Newcomers that one tick hands to a game; the next one takes those who stand behind them.
 pub const JOINS_PER_TICK: usize = 64;
 /// Messages within the window that the duplicate filter remembers of a peer; over it the oldest is forgotten.

@@ -113,7 +113,13 @@ impl Sources {
     pub fn read_text(&mut self, text: &str, name: &str) -> Result<(), ConfigError> {
         let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
             let line = error.span().map_or(1, |span| line_of(text, span.start));
-            ConfigError(format!("{name}, line {line}: {}", error.message().replace('\n', " ")))
+            let mut message = error.message().replace('\n', " ");
+            // The one complaint about a key that does not say which.
+            let written = text.lines().nth(line - 1).and_then(|line| line.split_once('='));
+            if let Some((key, _)) = written.filter(|_| message == "duplicate key") {
+                message = format!("duplicate key `{}`", key.trim());
+            }
+            ConfigError(format!("{name}, line {line}: {message}"))
         })?;
         for (key, value) in table {
             let place = format!("{name}, line {}", line_of_key(text, &key));
@@ -433,6 +439,10 @@ mod tests {
         let cases = [
             ("\ntick_rat = 3", "evertick.toml, line 2: unknown key `tick_rat`; did you mean `tick_rate`?"),
             ("zzz = 3", "evertick.toml, line 1: unknown key `zzz`"),
+            (
+                "open = true\n tick_rate = 3\n\n tick_rate=4",
+                "evertick.toml, line 4: duplicate key `tick_rate`",
+            ),
             (
                 "tick_rate = 0",
                 "evertick.toml, line 1: tick_rate: must be a whole number from 1 to 128, not 0",

@@ -142,7 +142,15 @@ struct Serve {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // Help and the version are no mistakes: clap prints them and ends with 0.
+        Err(error) if !error.use_stderr() => error.exit(),
+        Err(error) => {
+            eprintln!("evertick: {}", one_line(&error.to_string()));
+            return ExitCode::from(2);
+        }
+    };
     let outcome = match cli.command {
         Some(Command::Bots(bots)) => load(&bots),
         Some(Command::Backup(backup)) => copy(backup).map(|()| ExitCode::SUCCESS),
@@ -154,6 +162,17 @@ fn main() -> ExitCode {
         eprintln!("evertick: {message}");
         ExitCode::from(2)
     })
+}
+
+/// What is wrong with the arguments, as clap says it over several lines, in one: the complaint and its tips, without the
+/// usage.
+fn one_line(complaint: &str) -> String {
+    let parts = complaint.split("\n\n").enumerate();
+    let said = parts.filter(|(at, part)| *at == 0 || part.trim_start().starts_with("tip:"));
+    let words =
+        said.flat_map(|(at, part)| (at > 0).then_some(";").into_iter().chain(part.split_whitespace()));
+    let line = words.collect::<Vec<_>>().join(" ").replace(" ;", ";");
+    format!("{}; --help tells more", line.strip_prefix("error: ").unwrap_or(&line))
 }
 
 /// Runs the bots to their end. `Err` is the one line that says why they did not begin.

@@ -4,6 +4,8 @@
 
 #[path = "cli/database.rs"]
 mod database;
+#[path = "cli/grace.rs"]
+mod grace;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -190,6 +192,7 @@ fn mistakes_in_the_configuration_are_named() {
         ("tick_rate = [\n", "evertick.toml"),
         ("world = \"nowhere.toml\"\n", "nowhere.toml"),
         ("timeout_ms = 10\n", "timeout_ms"),
+        ("tick_rate = 10\ntick_rate = 20\n", "`tick_rate`"),
     ] {
         folder.write("evertick.toml", file);
         for args in [&[][..], &["--check-config"]] {
@@ -204,10 +207,22 @@ fn mistakes_in_the_configuration_are_named() {
 }
 
 #[test]
-fn a_flag_that_does_not_exist_ends_with_2_too() {
+fn arguments_that_are_wrong_are_named_in_one_line() {
     let folder = Folder::new();
-    for args in [&["--no-such-flag"][..], &["no-such-command"]] {
-        assert_eq!(folder.run(args).status.code(), Some(2), "{args:?}");
+    for (args, wanted) in [
+        (&["--no-such-flag"][..], "'--no-such-flag'"),
+        (&["--tick-rat", "3"], "tip: a similar argument exists: '--tick-rate'"),
+        (&["no-such-command"], "'no-such-command'"),
+        (&["--tick-rate"], "'--tick-rate <HZ>'"),
+        (&["--tick-rate", "1", "--tick-rate", "2"], "'--tick-rate <HZ>'"),
+        (&["bots", "--count", "many"], "'many' for '--count <N>'"),
+        (&["bots", "--encoding", "xml"], "json, postcard"),
+        (&["backup"], "<FILE>"),
+        (&["check", "a", "b"], "'b'"),
+    ] {
+        let said = folder.complaint(args);
+        assert!(said.starts_with("evertick: ") && said.contains(wanted), "{args:?}: {said}");
+        assert!(!said.contains("error:") && !said.contains("Usage"), "{args:?}: {said}");
     }
     assert_eq!(folder.run(&["--version"]).status.code(), Some(0));
     assert_eq!(folder.run(&["--help"]).status.code(), Some(0));

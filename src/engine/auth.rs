@@ -130,8 +130,8 @@ impl Engine {
             return Err(world_full("no more guests in this run"));
         }
         self.next_guest += 1;
-        let taken = self.hosts[usize::from(game.0)].has_name(name);
-        let name = self.core.realm_mut(game).reserve_name(name, taken);
+        let host = &self.hosts[usize::from(game.0)];
+        let name = self.core.realm_mut(game).reserve_name(name, |name| host.has_name(name));
         let response = AuthResponse {
             player_id: Some(player),
             username: name.clone(),

@@ -68,16 +68,22 @@ impl Realm {
     }
 
     /// Reserves `wanted`, or the first of `wanted#2`, `wanted#3`... that nobody present has; `#` stands in no name that
-    /// one can ask for. `taken`: somebody who is away has it.
-    pub(crate) fn reserve_name(&mut self, wanted: &str, taken: bool) -> String {
+    /// one can ask for. `is_taken`: whether somebody who is away has a name.
+    pub(crate) fn reserve_name(&mut self, wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
         let name_use = self.names.entry(wanted.to_lowercase()).or_default();
         name_use.live += 1;
-        if name_use.plain == 0 && !taken {
+        if name_use.plain == 0 && !is_taken(wanted) {
             name_use.plain = 1;
             return wanted.to_owned();
         }
-        name_use.last = name_use.last.max(1) + 1;
-        format!("{wanted}#{}", name_use.last)
+        loop {
+            name_use.last = name_use.last.max(1) + 1;
+            let name = format!("{wanted}#{}", name_use.last);
+            // It ends: those who are away are finitely many.
+            if !is_taken(&name) {
+                return name;
+            }
+        }
     }
 
     /// Reserves a name for whom it belongs to: as it is, whoever present may have it.
@@ -276,32 +282,37 @@ mod tests {
         assert_eq!(r.playing(), 2);
     }
 
+    fn nobody(_: &str) -> bool {
+        false
+    }
+
     #[test]
     fn names_are_unique_among_those_present() {
         let mut r = realm();
-        assert_eq!(r.reserve_name("Ann", false), "Ann");
-        assert_eq!(r.reserve_name("ann", false), "ann#2");
-        assert_eq!(r.reserve_name("ANN", false), "ANN#3");
+        let is_away = |name: &str| ["Cara", "Cara#2"].contains(&name);
+        assert_eq!(r.reserve_name("Ann", nobody), "Ann");
+        assert_eq!(r.reserve_name("ann", nobody), "ann#2");
+        assert_eq!(r.reserve_name("ANN", nobody), "ANN#3");
         r.release_name("ann#2");
-        assert_eq!(r.reserve_name("Ann", false), "Ann#4", "a number is not used again while the name is");
+        assert_eq!(r.reserve_name("Ann", nobody), "Ann#4", "a number is not used again while the name is");
         r.release_name("Ann");
-        assert_eq!(r.reserve_name("ann", false), "ann");
+        assert_eq!(r.reserve_name("ann", nobody), "ann");
         for name in ["ann", "ANN#3", "Ann#4"] {
             r.release_name(name);
         }
         assert!(r.names.is_empty());
-        assert_eq!(r.reserve_name("Cara", true), "Cara#2", "whose name it is may be away");
-        r.release_name("Cara#2");
+        assert_eq!(r.reserve_name("Cara", is_away), "Cara#3", "whose names they are may be away");
+        r.release_name("Cara#3");
         assert!(r.names.is_empty());
     }
 
     #[test]
     fn a_name_of_one_s_own_is_had_as_it_is() {
         let mut r = realm();
-        assert_eq!(r.reserve_name("Ann", false), "Ann");
+        assert_eq!(r.reserve_name("Ann", nobody), "Ann");
         r.take_name("Ann");
         r.release_name("Ann");
-        assert_eq!(r.reserve_name("ann", false), "ann#2", "one of the two is still there");
+        assert_eq!(r.reserve_name("ann", nobody), "ann#2", "one of the two is still there");
         r.release_name("Ann");
         r.release_name("ann#2");
         assert!(r.names.is_empty());

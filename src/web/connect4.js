@@ -5,33 +5,53 @@
 
 import { Evertick, EvertickError } from './evertick.js';
 import { Board } from './connect4/board.js';
-import { BOT, canPlayAgain, idIn, linkTo, standing, verdict } from './connect4/words.js';
+import { BOT, canPlayAgain, canSitDown, farewell, idIn, linkTo, standing, verdict } from './connect4/words.js';
+import { guestForm } from './eternity/guest.js';
 import { describe } from './eternity/hud.js';
+import { byId, node, setText } from './page.js';
 
 /** How often the list of matches is brought up to date. */
 const LIST_MS = 2000;
-/** A bot's disc waits so long before it falls, so that one sees one's own fall first. */
+/** A bot's disc waits so long before it falls, so that one sees one's own fall first and nobody moves by a double click. */
 const BOT_MS = 650;
-/** The name is that of the other game, too. */
-const NAME_KEY = 'eternity.name';
 
 const LINK_WORDS = { idle: 'Not connected', connecting: 'Connecting', connected: 'Connected', lost: 'Connection lost', ended: 'Not connected' };
 
-const byId = (id) => document.getElementById(id);
 const server = new Evertick();
 const board = new Board(byId('board'), drop);
 
-/** The match that one is in, as the server last told it, or null. */
+const guest = guestForm(enter);
+
+/** The match that one is in, as the page shows it, or null. */
 let match = null;
 /** When the one on turn has lost, by this page's clock, or null. */
 let deadline = null;
+/** What the server has told since, and waits because a bot was quicker than one can look. */
+let held = null;
+/** Whether an answer is still to come: until then nothing more is asked. */
+let isAsking = false;
+/** What is to be said in the next match. */
+let news = '';
 
 // --- packets ---------------------------------------------------------------------------------------------------------
 
-server.on('match_state', show);
-server.on('match_closed', () => {
-  showHall();
-  trouble('The match is over: its players have left.');
+server.on('match_state', (state) => {
+  const ends = state.deadline_ms === null ? null : performance.now() + state.deadline_ms;
+  const isSame = match?.match_id === state.match_id;
+  const botMoved = isSame && match.turn === BOT && state.moves > match.moves;
+  clearTimeout(held);
+  if (botMoved) held = setTimeout(show, BOT_MS, state, ends);
+  else show(state, ends);
+});
+server.on('match_closed', ({ match_id: id, reason }) => {
+  if (match?.match_id !== id) return;
+  const wasMine = match.players.some((player) => player.id === server.playerId);
+  // Whoever has gone to another match is shown that one in a moment.
+  if (wasMine) news = farewell(reason, wasMine);
+  else {
+    showHall();
+    trouble(farewell(reason, wasMine));
+  }
 });
 server.on('client:state', ({ state, reason }) => {
   byId('link').dataset.state = state;
@@ -40,29 +60,25 @@ server.on('client:state', ({ state, reason }) => {
   if (state === 'lost' || state === 'ended') showDoor(reason.code === 'closed' ? '' : describe(reason));
 });
 
-function show(state) {
+function show(state, ends) {
   const isAnother = match?.match_id !== state.match_id;
-  const before = isAnother ? null : match;
   match = state;
-  deadline = state.deadline_ms === null ? null : performance.now() + state.deadline_ms;
+  deadline = ends;
   if (isAnother) {
     board.clear();
     setPhase('match');
-    trouble('');
-    history.replaceState(null, '', `#${state.match_id}`);
+    trouble(news);
+    news = '';
+    showAddress();
   }
   const me = state.players.find(({ id }) => id === server.playerId);
-  const botMoved = before?.turn === BOT && state.moves > before.moves;
-  board.show(state.board, {
-    line: state.line,
-    mine: me && state.turn === me.id ? me.disc : null,
-    delayMs: botMoved ? BOT_MS : 0,
-  });
+  board.show(state.board, { line: state.line, mine: me && state.turn === me.id ? me.disc : null });
   Object.assign(byId('match').dataset, { id: state.match_id, moves: state.moves, role: me ? 'player' : 'spectator', turn: state.turn === null ? '' : state.turn === server.playerId ? 'mine' : 'other' });
   byId('verdict').textContent = verdict(state, server.playerId);
   byId('share-link').value = linkTo(state, window.location.href);
   byId('share-words').textContent = state.players.length < 2 ? 'Send this link to whoever shall play with you' : 'Whoever has this link can watch';
   byId('watchers').textContent = state.spectators === 0 ? '' : state.spectators === 1 ? 'One person watches.' : `${state.spectators} people watch.`;
+  byId('sit').hidden = !canSitDown(state, server.playerId);
   byId('rematch').hidden = !canPlayAgain(state, server.playerId);
   byId('rematch').disabled = me?.rematch ?? false;
   byId('leave').textContent = me && state.turn !== null ? 'Give up and leave' : me ? 'Leave' : 'Stop watching';
@@ -87,8 +103,13 @@ setInterval(() => match && showSeats(), 250);
 
 // --- what is chosen --------------------------------------------------------------------------------------------------
 
-/** Asks the server; what it has against it is said on the page. */
+/**
+ * Asks the server; what it has against it is said on the page. One thing at a time: what is clicked before the answer is
+ * there, the second half of a double click, asks nothing.
+ */
 async function ask(type, data = {}) {
+  if (isAsking) return null;
+  isAsking = true;
   trouble('');
   try {
     return await server.request(type, data);
@@ -96,6 +117,8 @@ async function ask(type, data = {}) {
     // A connection that ended says so in its own place.
     if (server.state === 'connected') trouble(describe(error));
     return null;
+  } finally {
+    isAsking = false;
   }
 }
 
@@ -109,8 +132,22 @@ async function enterMatch(id) {
     await server.request('match_join', { match_id: id });
   } catch (error) {
     if (error.code === 'conflict') await ask('match_spectate', { match_id: id });
-    else if (server.state === 'connected') trouble(error.code === 'not_found' ? 'That match is over: its players have left.' : describe(error));
+    else if (server.state === 'connected') trouble(error.code === 'not_found' ? 'There is no such match, or not any more.' : describe(error));
   }
+}
+
+/** A link was pasted into the open page, or the way back was taken: to that match. */
+async function followLink() {
+  const id = idIn(window.location.hash);
+  if (document.body.dataset.phase === 'door') return showDoor();
+  if (id && id !== match?.match_id && server.state === 'connected') await enterMatch(id);
+  // Where one may not go there, one is where one was.
+  showAddress();
+}
+
+/** The address is that of the match that one is in. */
+function showAddress() {
+  history.replaceState(null, '', match ? `#${match.match_id}` : window.location.pathname);
 }
 
 async function listMatches() {
@@ -141,19 +178,10 @@ setInterval(listMatches, LIST_MS);
 // --- coming and going ------------------------------------------------------------------------------------------------
 
 async function enter(name) {
-  byId('door-trouble').textContent = '';
-  byId('door-enter').disabled = true;
-  try {
-    await server.connect({ url: '/ws/connect4', guest: name });
-    remember(name);
-    const invited = idIn(window.location.hash);
-    showHall();
-    if (invited) await enterMatch(invited);
-  } catch (error) {
-    showDoor(describe(error));
-  } finally {
-    byId('door-enter').disabled = false;
-  }
+  const invited = idIn(window.location.hash);
+  await server.connect({ url: '/ws/connect4', guest: name });
+  showHall();
+  if (invited) await enterMatch(invited);
 }
 
 function showHall() {
@@ -162,11 +190,13 @@ function showHall() {
   listMatches();
 }
 
-function showDoor(words) {
+function showDoor(words = '') {
   // The link stays: who comes back through the door may still sit down or watch.
   match = null;
+  clearTimeout(held);
   setPhase('door');
-  byId('door-trouble').textContent = words;
+  guest.clear();
+  if (words) guest.complain(words);
   byId('door-words').textContent = idIn(window.location.hash)
     ? 'You have a link to a match. Say what they shall call you, and take your seat.'
     : 'Four in a row win: across, upwards or aslant. Say what they shall call you.';
@@ -175,8 +205,9 @@ function showDoor(words) {
 
 function leaveMatch() {
   match = null;
+  clearTimeout(held);
   board.clear();
-  history.replaceState(null, '', window.location.pathname);
+  showAddress();
 }
 
 /** `door`: not inside. `hall`: in no match. `match`: in one. */
@@ -191,6 +222,7 @@ function setPhase(phase) {
 byId('play-anybody').addEventListener('click', () => ask('match_join'));
 byId('play-friend').addEventListener('click', () => ask('match_create', { private: true }));
 byId('play-bot').addEventListener('click', () => ask('match_bot', { level: Number(document.querySelector('input[name="level"]:checked').value) }));
+byId('sit').addEventListener('click', () => match && ask('match_join', { match_id: match.match_id }));
 byId('rematch').addEventListener('click', () => ask('match_rematch'));
 byId('leave').addEventListener('click', async () => {
   if (await ask('match_leave')) showHall();
@@ -211,13 +243,11 @@ byId('share-copy').addEventListener('click', async () => {
 });
 byId('help-button').addEventListener('click', () => byId('help').showModal());
 byId('help-close').addEventListener('click', () => byId('help').close());
-byId('door-form').addEventListener('submit', (event) => {
-  event.preventDefault();
-  enter(byId('door-name').value.trim());
-});
+window.addEventListener('hashchange', followLink);
 document.addEventListener('keydown', (event) => {
   const isWriting = event.target instanceof HTMLInputElement && event.target.type !== 'radio';
-  if (isWriting || event.altKey || event.ctrlKey || event.metaKey) return;
+  // A key that is held down is pressed once; and who reads the help does not play.
+  if (isWriting || event.repeat || byId('help').open || event.altKey || event.ctrlKey || event.metaKey) return;
   if (event.key === '?') byId('help').showModal();
   if (/^[1-7]$/.test(event.key) && document.body.dataset.phase === 'match') drop(Number(event.key) - 1);
 });
@@ -226,34 +256,4 @@ function trouble(words) {
   byId('trouble').textContent = words;
 }
 
-function node(tag, className, text = '') {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
-}
-
-/** Writes only what changes. */
-function setText(target, words) {
-  if (target.textContent !== words) target.textContent = words;
-}
-
-/** The name is kept for the next visit, where the browser allows it. */
-function remember(name) {
-  try {
-    localStorage.setItem(NAME_KEY, name);
-  } catch {
-    // Without storage one writes the name again.
-  }
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem(NAME_KEY) ?? '';
-  } catch {
-    return '';
-  }
-}
-
-byId('door-name').value = remembered();
-showDoor('');
+showDoor();

@@ -16,6 +16,7 @@ import { Inspector } from './eternity/inspector.js';
 import { Scene } from './eternity/scene.js';
 import { Walker } from './eternity/walker.js';
 import { World } from './eternity/world.js';
+import { byId } from './page.js';
 
 /** How often the latency is measured. */
 const PING_MS = 2000;
@@ -31,7 +32,6 @@ const TITLE = document.title;
 /** What is seen before the door: a wood that is on no map. */
 const OUTSIDE = { id: 7, name: '', terrain: 'forest', width: 256, height: 256, safe: false, exit_reach: 0, exits: [] };
 
-const byId = (id) => document.getElementById(id);
 const map = byId('map');
 const world = new World();
 const walker = new Walker();

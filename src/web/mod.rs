@@ -46,10 +46,12 @@ static ASSETS: &[Asset] = &[
     asset!("/eternity/chat.js", JAVASCRIPT, "eternity/chat.js"),
     asset!("/eternity/door.js", JAVASCRIPT, "eternity/door.js"),
     asset!("/eternity/form.js", JAVASCRIPT, "eternity/form.js"),
+    asset!("/eternity/guest.js", JAVASCRIPT, "eternity/guest.js"),
     asset!("/eternity/login.js", JAVASCRIPT, "eternity/login.js"),
     asset!("/eternity/characters.js", JAVASCRIPT, "eternity/characters.js"),
     asset!("/eternity/inspector.js", JAVASCRIPT, "eternity/inspector.js"),
     asset!("/eternity/door.css", CSS, "eternity/door.css"),
+    asset!("/page.js", JAVASCRIPT, "page.js"),
     asset!("/connect4", HTML, "connect4/index.html"),
     asset!("/connect4.js", JAVASCRIPT, "connect4.js"),
     asset!("/connect4/board.js", JAVASCRIPT, "connect4/board.js"),
@@ -151,11 +153,13 @@ mod tests {
     fn every_import_leads_to_a_file_that_is_served() {
         for script in assets().iter().filter(|asset| asset.content_type == JAVASCRIPT) {
             let folder = script.path.rsplit_once('/').unwrap().0;
+            let above = folder.rsplit_once('/').map_or("", |(above, _)| above);
             // An example in a comment shows how a page imports it, with a path from the root.
             for name in quoted(text(script), "from '") {
-                let path = match name.strip_prefix("./") {
-                    Some(beside) => format!("{folder}/{beside}"),
-                    None => name.to_owned(),
+                let path = match (name.strip_prefix("./"), name.strip_prefix("../")) {
+                    (Some(beside), _) => format!("{folder}/{beside}"),
+                    (_, Some(beside)) => format!("{above}/{beside}"),
+                    _ => name.to_owned(),
                 };
                 assert!(paths().contains(path.as_str()), "{} imports {name}", script.path);
             }

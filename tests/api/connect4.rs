@@ -50,6 +50,7 @@ fn state(reply: Value) -> Value {
         "moves",
         "spectators",
         "deadline_ms",
+        "reason",
     ];
     assert!(fields.iter().all(|field| data.get(field).is_some()), "{data}");
     data
@@ -92,6 +93,7 @@ fn a_whole_match_in_both_encodings_with_a_spectator() {
     assert_eq!(over["board"], json!([".......", ".......", "R......", "R.....Y", "R.....Y", "R.....Y"]));
     assert_eq!(over["line"], json!([[5, 0], [4, 0], [3, 0], [2, 0]]));
     assert_eq!((&over["winner"], &over["draw"], &over["moves"]), (&ann_id, &json!(false), &json!(7)));
+    assert_eq!((&over["reason"], &begun["reason"]), (&json!("four"), &Value::Null));
     for moves in 1..=7 {
         let seen = cid.wait(|p| p["type"] == "match_state" && p["data"]["moves"] == moves);
         assert_eq!(seen["re"], Value::Null, "a spectator sees every state unasked");
@@ -102,6 +104,7 @@ fn a_whole_match_in_both_encodings_with_a_spectator() {
     assert_eq!(ann.request("match_leave", json!({}))["type"], "ok");
     let won = bob.wait(|p| p["data"]["winner"].is_u64() && p["data"]["moves"] == 0);
     assert_eq!((&won["data"]["winner"], &won["data"]["line"]), (&bob_id, &Value::Null));
+    assert_eq!(won["data"]["reason"], "left");
     assert_eq!(bob.request("match_leave", json!({}))["type"], "ok");
     let closed = cid.packet("match_closed");
     assert_eq!(closed["data"], json!({"match_id": id, "reason": "left"}));
@@ -143,10 +146,176 @@ fn every_refusal_of_the_contract() {
     assert_eq!(code(&mut ann, "match_join", json!({"match_id": id})), "conflict", "over");
     assert_eq!(code(&mut bob, "match_rematch", json!({})), "conflict", "the other has left");
     // What cannot be read is told as everywhere.
-    let wrong = cid.request("match_drop", json!({"column": -1}));
+    let wrong = cid.request("match_drop", json!({"column": "left"}));
     assert_eq!((&wrong["type"], &wrong["data"]["code"]), (&json!("invalid_message"), &json!("invalid")));
     assert_eq!(wrong["data"]["field"], "column");
     cid.round_trip();
+}
+
+/// Whatever number stands there, and where none stands: it is no column, and whose turn it is comes first.
+#[test]
+fn columns_and_levels_that_are_not_there_are_refused_by_the_rules() {
+    let server = start(|_| {});
+    let numbers =
+        [json!(-1), json!(3.0), json!(0.5), json!(7), json!(99_999_999_999_u64), json!(1e300), Value::Null];
+    let columns =
+        numbers.iter().map(|number| json!({"column": number})).chain([json!({}), json!({"colum": 3})]);
+    let levels =
+        numbers.iter().map(|number| json!({"level": number})).chain([json!({}), json!({"level": 0})]);
+    for protocol in PROTOCOLS {
+        let (mut ann, _) = join(&server, protocol, "Ann");
+        let (mut bob, _) = join(&server, protocol, "Bob");
+        let (mut cid, _) = join(&server, protocol, "Cid");
+        let id = state(ann.request("match_create", json!({"private": true})))["match_id"].clone();
+        state(bob.request("match_join", json!({"match_id": id})));
+        state(cid.request("match_spectate", json!({"match_id": id})));
+        for column in columns.clone() {
+            assert_eq!(code(&mut ann, "match_drop", column.clone()), "invalid", "{protocol}: {column}");
+            assert_eq!(
+                code(&mut bob, "match_drop", column.clone()),
+                "forbidden",
+                "{protocol}: {column}, out of turn"
+            );
+            assert_eq!(
+                code(&mut cid, "match_drop", column.clone()),
+                "forbidden",
+                "{protocol}: {column}, watching"
+            );
+        }
+        for level in levels.clone() {
+            assert_eq!(
+                code(&mut ann, "match_bot", level.clone()),
+                "conflict",
+                "{protocol}: {level}, while playing"
+            );
+            assert_eq!(code(&mut cid, "match_bot", level.clone()), "invalid", "{protocol}: {level}");
+        }
+        ann.request("match_leave", json!({}));
+        for column in columns.clone() {
+            assert_eq!(code(&mut bob, "match_drop", column), "conflict", "{protocol}: over");
+        }
+    }
+}
+
+#[test]
+fn a_full_board_is_a_draw() {
+    let server = start(|_| {});
+    let (mut ann, mut bob, _) = pair(&server);
+    // Columns in pairs, three of each colour in turns; then the last one.
+    let pairs = [0, 2, 4].map(|c| [c, c + 1, c, c + 1, c + 1, c, c + 1, c, c, c + 1, c, c + 1]);
+    let mut last = Value::Null;
+    for (at, column) in pairs.concat().into_iter().chain([6; 6]).enumerate() {
+        last = drop_at(if at % 2 == 0 { &mut ann } else { &mut bob }, column);
+    }
+    assert_eq!((&last["draw"], &last["reason"], &last["moves"]), (&json!(true), &json!("draw"), &json!(42)));
+    for field in ["winner", "line", "turn", "deadline_ms"] {
+        assert_eq!(last[field], Value::Null, "{field}");
+    }
+    assert_eq!(ann.wait(|p| p["data"]["draw"] == true)["data"], last, "both are told the same");
+}
+
+#[test]
+fn a_private_match_is_watched_by_its_id() {
+    let server = start(|_| {});
+    let (mut ann, _bob, id) = pair(&server);
+    let (mut cid, _) = join(&server, PROTOCOLS[1], "Cid");
+    assert_eq!(cid.request("match_list", json!({}))["data"]["matches"], json!([]));
+    let seen = state(cid.request("match_spectate", json!({"match_id": id})));
+    assert_eq!((&seen["match_id"], &seen["spectators"]), (&id, &json!(1)));
+    drop_at(&mut ann, 3);
+    let seen = cid.wait(|p| p["data"]["moves"] == 1);
+    assert_eq!(seen["data"]["board"][5], "...R...");
+}
+
+#[test]
+fn who_enters_another_match_is_told_that_its_own_is_closed() {
+    let server = start(|_| {});
+    let (mut ann, _) = join(&server, PROTOCOLS[0], "Ann");
+    let (mut bob, _) = join(&server, PROTOCOLS[1], "Bob");
+    let own = state(ann.request("match_create", json!({"private": true})))["match_id"].clone();
+    state(bob.request("match_create", json!({})));
+    let asked = ann.ask("match_join", json!({}));
+    assert_eq!(ann.packet("match_closed")["data"], json!({"match_id": own, "reason": "elsewhere"}));
+    state(ann.wait(|p| p["re"] == asked));
+}
+
+#[test]
+fn a_name_is_taken_while_its_seat_is_held() {
+    let server = start(|rules| rules.resume_grace = Duration::from_millis(500));
+    let (ann, mut bob, _) = pair(&server);
+    drop(ann);
+    bob.wait(|p| p["data"]["players"][0]["present"] == false);
+    let mut newcomer = Visitor::open(server.addr, "/ws/connect4", &[], &[]).unwrap();
+    assert_eq!(newcomer.authenticate("ann")["username"], "ann#2");
+    let over = bob.wait(|p| p["data"]["winner"].is_u64());
+    assert_eq!(
+        (&over["data"]["reason"], &over["data"]["players"][0]["name"]),
+        (&json!("lost"), &json!("Ann"))
+    );
+    newcomer.send("disconnect", json!({}));
+    newcomer.ending();
+    // The server has heard of both goings before somebody who comes later.
+    bob.round_trip();
+    let mut later = Visitor::open(server.addr, "/ws/connect4", &[], &[]).unwrap();
+    assert_eq!(later.authenticate("Ann")["username"], "Ann");
+}
+
+#[cfg(feature = "storage")]
+mod with_accounts {
+    use super::*;
+    use crate::accounts::{CHEAP, login, register};
+
+    /// A server that keeps accounts, in a folder that is to be kept as long.
+    fn start() -> (Running, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings();
+        settings.data_dir = Some(folder.path().to_owned());
+        settings.hashing = CHEAP;
+        let game = Connect4::new(Settings::default());
+        (run(Server::new(settings).game("/ws/connect4", game)), folder)
+    }
+
+    fn log_in(server: &Running, token: &str) -> (Visitor, Value) {
+        let mut player = Visitor::open(server.addr, "/ws/connect4", &[], &[]).unwrap();
+        player.send("auth_request", json!({"version": 1, "token": token}));
+        let session = player.packet("auth_response")["data"].clone();
+        (player, session)
+    }
+
+    #[test]
+    fn an_account_that_is_replaced_has_left_its_match() {
+        let (server, _folder) = start();
+        let account = register(server.addr, "Ann");
+        let token = login(server.addr, "Ann");
+        let (mut older, session) = log_in(&server, &token);
+        assert_eq!(session["player_id"], account, "in Connect 4 a player is its account");
+        let id = state(older.request("match_create", json!({})))["match_id"].clone();
+        let (mut bob, bob_id) = join(&server, PROTOCOLS[1], "Bob");
+        state(bob.request("match_join", json!({"match_id": id})));
+        let (mut newer, session) = log_in(&server, &token);
+        assert_eq!((&session["player_id"], &session["username"]), (&json!(account), &json!("Ann")));
+        assert_eq!(older.ending().reason(), (Some(4004), "replaced"));
+        let over = bob.wait(|p| p["data"]["winner"].is_u64());
+        assert_eq!((&over["data"]["winner"], &over["data"]["reason"]), (&bob_id, &json!("left")));
+        assert_eq!(code(&mut newer, "match_drop", json!({"column": 0})), "not_found", "it is in no match");
+        let again = state(newer.request("match_create", json!({})));
+        assert_eq!(again["players"][0]["name"], "Ann", "and goes by its name");
+    }
+
+    #[test]
+    fn an_account_and_a_guest_of_one_name_are_told_apart() {
+        let (server, _folder) = start();
+        register(server.addr, "Ann");
+        let (mut guest, _) = join(&server, PROTOCOLS[1], "ann");
+        let (mut account, session) = log_in(&server, &login(server.addr, "Ann"));
+        assert_eq!(session["username"], "Ann", "an account's name stays its own");
+        let id = state(account.request("match_create", json!({})))["match_id"].clone();
+        let begun = state(guest.request("match_join", json!({"match_id": id})));
+        assert_eq!(begun["players"][0]["name"], "Ann#2");
+        assert_eq!(begun["players"][1]["name"], "ann");
+        let mut third = Visitor::open(server.addr, "/ws/connect4", &[], &[]).unwrap();
+        assert_eq!(third.authenticate("Ann")["username"], "Ann#3", "no number is given twice");
+    }
 }
 
 #[test]
@@ -188,7 +357,7 @@ fn whoever_does_not_move_in_time_has_lost() {
     let won = bob.wait(|p| p["data"]["winner"].is_u64());
     assert_eq!(lost["data"], won["data"]);
     assert_eq!(won["data"]["winner"], won["data"]["players"][1]["id"]);
-    assert_eq!(won["data"]["deadline_ms"], Value::Null);
+    assert_eq!((&won["data"]["deadline_ms"], &won["data"]["reason"]), (&Value::Null, &json!("time")));
 }
 
 #[test]

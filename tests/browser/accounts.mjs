@@ -3,57 +3,26 @@
 //
 //   node accounts.mjs http://127.0.0.1:8080 [folder for screenshots]
 //
-// The server may have accounts already: every name here is a new one. It waits for what should become true and never for a
-// time to pass; what does not become true within PATIENCE_MS is a failure. So is an error on a page's console, but for the
-// refusals that a step asks for.
+// The server may have accounts already: every name here is a new one.
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { chromium, devices } from 'playwright-core';
+import { DESK, LOOKS, newContext, openTab, picture, refusedWith, run as stage, step } from './stage.mjs';
 
-const PATIENCE_MS = 20_000;
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
-const DESK = { viewport: { width: 1280, height: 800 } };
 const PASSWORD = 'correct horse';
 /** The figures on the page are up to a quarter of a second old: so far one walks in that, with a step to spare. */
 const SLACK = 3;
-
-const [url, folder] = process.argv.slice(2);
-if (!url) {
-  console.error('usage: node accounts.mjs URL [FOLDER]');
-  process.exit(2);
-}
 
 const run = randomBytes(4).toString('hex');
 const ann = { username: `ann_${run}`, password: PASSWORD };
 const mira = `Mira ${run}`;
 const torvald = `Torvald ${run}`;
 
-/** What has been refused so far and was not meant to be. */
-let troubles = [];
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-try {
-  await play();
-  if (folder) await takePictures();
-  assert.deepEqual(troubles, [], 'the consoles are clean');
-  console.log('an account came, played and went; the consoles are clean');
-} catch (error) {
-  // What was refused says more than what did not come about.
-  console.error('refused, or on a console:', troubles);
-  throw error;
-} finally {
-  await browser.close();
-}
+await stage('an account came, played and went', play, takePictures);
 
 async function play() {
-  const context = await browser.newContext(DESK);
-  const page = await openTab(context);
+  const context = await newContext(DESK);
+  const page = await openTab(context, '/', 'the account');
   await registers(page);
   await makesTwoCharacters(page);
   const place = await walks(page);
@@ -115,7 +84,7 @@ async function comesBackAfterReload(page, place) {
 async function isReplaced(page) {
   step('another tab with the same character replaces this one, which is told and stays out');
   // A tab's login is its own; its connections are the browser's, of which one address may have sixteen.
-  const other = await openTab(page.context());
+  const other = await openTab(page.context(), '/', 'another tab');
   await logsIn(other, ann);
   await other.waitForSelector('.character');
   await enters(other, mira);
@@ -179,15 +148,15 @@ async function isTold(page) {
 
 async function staysLoggedIn() {
   step('who asks to stay logged in is so in a new tab, and logged out in all of them');
-  const context = await browser.newContext(DESK);
+  const context = await newContext(DESK);
   const bea = { username: `bea_${run}`, password: PASSWORD };
-  const page = await openTab(context);
+  const page = await openTab(context, '/', 'the account');
   await page.click('#to-register');
   await page.check('#account-stay');
   await sendsAccount(page, bea);
   await makes(page, `Bea ${run}`, 'solari', 'rogue');
   await enters(page, `Bea ${run}`);
-  const other = await openTab(context);
+  const other = await openTab(context, '/', 'another tab');
   await other.locator('#characters-account', { hasText: bea.username }).waitFor();
   await other.click('#log-out');
   await hasWords(page, 'account-trouble', 'logged out');
@@ -206,39 +175,23 @@ async function staysLoggedIn() {
 }
 
 async function takePictures() {
-  mkdirSync(folder, { recursive: true });
-  const phone = { ...devices['iPhone 13'], viewport: { width: 390, height: 844 }, defaultBrowserType: undefined };
-  const looks = {
-    light: { ...DESK, colorScheme: 'light' }, dark: { ...DESK, colorScheme: 'dark' },
-    phone: { ...phone, colorScheme: 'light' }, 'phone-dark': { ...phone, colorScheme: 'dark' },
-  };
-  for (const [look, options] of Object.entries(looks)) {
+  for (const [look, options] of Object.entries(LOOKS)) {
     step(`pictures of the door: ${look}`);
-    const page = await openTab(await browser.newContext(options));
-    const picture = (name) => page.screenshot({ path: join(folder, `${look}-${name}.png`) });
-    await picture('guest');
+    const page = await openTab(await newContext(options), '/', look);
+    const take = (name) => picture(page, `${look}-${name}`);
+    await take('guest');
     await page.click('#to-register');
-    await picture('register');
+    await take('register');
     await sendsAccount(page, { username: `${look}_${run}`, password: PASSWORD });
     await page.waitForSelector('#creation:not([hidden])');
-    await picture('creation');
+    await take('creation');
     await makes(page, `Cleo ${look} ${run}`.slice(0, 20), 'umbral', 'rogue');
-    await picture('characters');
+    await take('characters');
     await page.context().close();
   }
 }
 
 // --- what a player does ----------------------------------------------------------------------------------------------
-
-async function openTab(context) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  page.on('console', (message) => message.type() === 'error' && !message.text().includes('status of') && troubles.push(message.text()));
-  page.on('pageerror', (error) => troubles.push(error.stack));
-  page.on('response', (response) => response.status() >= 400 && troubles.push(`${response.status()} ${response.url()}`));
-  await page.goto(url);
-  return page;
-}
 
 async function sendsAccount(page, { username, password }) {
   await page.fill('#account-name', username);
@@ -302,19 +255,4 @@ async function saysAt(page, field, words) {
 
 async function hasWords(page, id, words) {
   await page.waitForFunction(({ id, words }) => document.getElementById(id).textContent.includes(words), { id, words });
-}
-
-/** What `act` does is refused with this status, at least once; whatever else is refused stays a trouble. */
-async function refusedWith(status, act, until) {
-  const before = troubles;
-  troubles = [];
-  await act();
-  await until();
-  const others = troubles.filter((trouble) => !trouble.startsWith(`${status} `));
-  assert(others.length < troubles.length, `refused with ${status}: ${troubles}`);
-  troubles = [...before, ...others];
-}
-
-function step(what) {
-  console.log(`- ${what}`);
 }

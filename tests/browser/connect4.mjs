@@ -2,51 +2,28 @@
 // match against the bot.
 //
 //   node connect4.mjs http://127.0.0.1:8080 [folder for screenshots]
-//
-// It waits for what should become true and never for a time to pass; what does not become true within PATIENCE_MS is a
-// failure. Any error on a page's console is a failure too.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { chromium, devices } from 'playwright-core';
+import { DESK, LOOKS, PHONE, newContext, openTab, picture, run, step } from './stage.mjs';
 
-const PATIENCE_MS = 20_000;
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
-const PHONE = { ...devices['iPhone 13'], viewport: { width: 390, height: 844 }, defaultBrowserType: undefined };
+/** By page: the packets that it sent. */
+const sent = new Map();
 
-const [url, folder] = process.argv.slice(2);
-if (!url) {
-  console.error('usage: node connect4.mjs URL [FOLDER]');
-  process.exit(2);
-}
-
-const troubles = [];
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-try {
-  await play();
-  if (folder) await takePictures();
-  assert.deepEqual(troubles, [], 'the consoles are clean');
-  console.log('two played, one watched, the bot answered; the consoles are clean');
-} finally {
-  await browser.close();
-}
+await run('two played, one watched, the bot answered', play, takePictures);
 
 async function play() {
-  const desk = await browser.newContext({ viewport: { width: 1280, height: 800 } });
-  const phone = await browser.newContext(PHONE);
+  const desk = await newContext(DESK);
+  const phone = await newContext(PHONE);
   step('from the map to the board');
   const ada = await openTab(desk, '/', 'Ada');
   await ada.click('.door-card a[href="/connect4"]');
   await enter(ada, 'Ada');
 
   step('a friend comes by the link');
-  await ada.click('#play-friend');
+  // A double click opens one match, and is told of no other.
+  await ada.dblclick('#play-friend');
   await ada.waitForSelector('#match:not([hidden])');
+  assert.equal(await ada.textContent('#trouble'), '');
   await ada.waitForFunction(() => document.getElementById('verdict').textContent.startsWith('Waiting'));
   const link = await ada.inputValue('#share-link');
   const bram = await openTab(phone, new URL(link).pathname + new URL(link).hash, 'Bram');
@@ -64,6 +41,14 @@ async function play() {
   await watcher.waitForSelector('#match[data-role="spectator"]');
   await ada.waitForFunction(() => document.getElementById('watchers').textContent.includes('One'));
 
+  step('who reads the help does not play, and a key that is held down is pressed once');
+  await ada.keyboard.press('?');
+  await ada.waitForSelector('#help[open]');
+  for (const key of ['1', '?', '2']) await ada.keyboard.press(key);
+  await ada.click('#help-close');
+  await ada.evaluate(() => document.dispatchEvent(new KeyboardEvent('keydown', { key: '1', repeat: true })));
+  assert.deepEqual(sentBy(ada).filter(({ type }) => type === 'match_drop'), []);
+
   step('one drops by key, the other by touch');
   // Ada: the middle column, by the arrow keys, Enter and a number; Bram taps the last.
   const keys = [
@@ -76,10 +61,13 @@ async function play() {
     await turns(ada, 'mine');
     await drop();
     await moves(bram, 2 * at + 1);
+    assert.equal(await ada.textContent('#trouble'), '');
     if (at === 3) break;
     await turns(bram, 'mine');
-    await bram.tap('.column[data-column="6"]');
+    // The second half of a double tap is no second disc and no refusal.
+    await bram.locator('.column[data-column="6"]').dblclick();
     await moves(ada, 2 * at + 2);
+    assert.equal(await bram.textContent('#trouble'), '');
   }
 
   step('all see the four that won');
@@ -116,6 +104,37 @@ async function play() {
   await ada.click('#leave');
   await watcher.click('#leave');
 
+  step('a link that is pasted into an open page leads to its match');
+  await ada.waitForSelector('#hall:not([hidden])');
+  await watcher.waitForSelector('#hall:not([hidden])');
+  await watcher.click('#play-friend');
+  await watcher.waitForSelector('#match:not([hidden])');
+  const pasted = new URL(await watcher.inputValue('#share-link')).hash;
+  await ada.evaluate((hash) => { window.location.hash = hash; }, pasted);
+  await turns(watcher, 'mine');
+  await ada.waitForSelector('#match[data-role="player"]');
+  // Who plays does not go elsewhere: the address is that of the match still.
+  await ada.evaluate(() => { window.location.hash = '#0000000000'; });
+  await ada.waitForFunction(() => document.getElementById('trouble').textContent.includes('no such match'));
+  assert.equal(await ada.evaluate(() => window.location.hash), pasted);
+  await watcher.click('#leave');
+  await ada.waitForFunction(() => document.getElementById('verdict').textContent === 'You have won: Dora left.');
+  await ada.click('#leave');
+
+  step('who goes from its own match to another is told that its own is closed');
+  await watcher.waitForSelector('#hall:not([hidden])');
+  await watcher.click('#play-friend');
+  await watcher.waitForSelector('#match:not([hidden])');
+  const other = new URL(await watcher.inputValue('#share-link')).hash;
+  await ada.waitForSelector('#hall:not([hidden])');
+  await ada.click('#play-friend');
+  await ada.waitForSelector('#match:not([hidden])');
+  await ada.evaluate((hash) => { window.location.hash = hash; }, other);
+  await turns(watcher, 'mine');
+  await ada.waitForFunction(() => document.getElementById('trouble').textContent.startsWith('Your own match is closed'));
+  await ada.click('#leave');
+  await watcher.click('#leave');
+
   step('the bot answers');
   await ada.waitForSelector('#hall:not([hidden])');
   await ada.locator('.levels label', { hasText: '5' }).click();
@@ -126,29 +145,27 @@ async function play() {
     await ada.waitForFunction((least) => Number(document.getElementById('match').dataset.moves) >= least, discs + 2);
   }
   await ada.click('#leave');
+  await ada.waitForSelector('#hall:not([hidden])');
+  for (const page of [ada, bram, watcher]) {
+    const without = sentBy(page).filter(({ type, id }) => id === undefined && !['auth_request', 'disconnect'].includes(type));
+    assert.deepEqual(without, [], 'all that is asked carries an id: nothing is taken for a duplicate');
+  }
   await desk.close();
   await phone.close();
 }
 
 async function takePictures() {
-  mkdirSync(folder, { recursive: true });
-  const looks = {
-    light: { viewport: { width: 1280, height: 800 }, colorScheme: 'light' },
-    dark: { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' },
-    phone: { ...PHONE, colorScheme: 'light' },
-    'phone-dark': { ...PHONE, colorScheme: 'dark' },
-  };
-  for (const [look, options] of Object.entries(looks)) {
+  for (const [look, options] of Object.entries(LOOKS)) {
     step(`a picture: ${look}`);
-    const context = await browser.newContext(options);
+    const context = await newContext(options);
     const ada = await openTab(context, '/connect4', 'Ada');
-    await ada.screenshot({ path: join(folder, `connect4-${look}-door.png`) });
+    await picture(ada, `connect4-${look}-door`);
     await enter(ada, 'Ada');
     await ada.waitForFunction(() => !document.getElementById('match-none').hidden);
-    await ada.screenshot({ path: join(folder, `connect4-${look}-hall.png`) });
+    await picture(ada, `connect4-${look}-hall`);
     await ada.click('#play-friend');
     await ada.waitForSelector('#match:not([hidden])');
-    await ada.screenshot({ path: join(folder, `connect4-${look}-waiting.png`) });
+    await picture(ada, `connect4-${look}-waiting`);
     const { pathname, hash } = new URL(await ada.inputValue('#share-link'));
     const bram = await openTab(context, pathname + hash, 'Bram');
     await enter(bram, 'Bram', 'match');
@@ -161,7 +178,7 @@ async function takePictures() {
       await moves(bram, at + 1);
     }
     await settled(ada);
-    await ada.screenshot({ path: join(folder, `connect4-${look}.png`) });
+    await picture(ada, `connect4-${look}`);
     await moves(ada, columns.length);
     for (const column of [3, 0, 6, 0, 6, 0, 6, 0]) {
       const state = await ada.evaluate(() => document.getElementById('match').dataset.turn);
@@ -170,27 +187,24 @@ async function takePictures() {
       await ada.waitForFunction((before) => document.getElementById('match').dataset.turn !== before, state);
     }
     await settled(ada);
-    await ada.screenshot({ path: join(folder, `connect4-${look}-late.png`) });
+    await picture(ada, `connect4-${look}-late`);
     await context.close();
   }
 }
 
-async function openTab(context, path, who) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  page.on('console', (message) => message.type() === 'error' && troubles.push(`${who}: ${message.text()}`));
-  page.on('pageerror', (error) => troubles.push(`${who}: ${error.stack}`));
-  page.on('response', (response) => response.status() >= 400 && troubles.push(`${who}: ${response.status()} ${response.url()}`));
-  await page.goto(new URL(path, url).href);
-  return page;
-}
-
 /** Goes through the door, into the hall or, by a link, to a match. */
 async function enter(page, name, phase = 'hall') {
+  sent.set(page, []);
+  page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => sent.get(page).push(JSON.parse(payload))));
   await page.waitForSelector('body[data-phase="door"]');
   await page.fill('#door-name', name);
   await page.click('#door-enter');
   await page.waitForSelector(`body[data-phase="${phase}"]`);
+}
+
+/** What a page has sent since it came in. */
+function sentBy(page) {
+  return sent.get(page);
 }
 
 async function turns(page, whose) {
@@ -204,8 +218,4 @@ async function moves(page, count) {
 /** All discs lie. */
 async function settled(page) {
   await page.waitForFunction(() => document.getAnimations().every((motion) => motion.effect?.getTiming().iterations === Infinity || motion.playState === 'finished'));
-}
-
-function step(what) {
-  console.log(`- ${what}`);
 }

@@ -1,41 +1,14 @@
 // Two tabs meet: both come in as guests, see each other, walk by key and by click, talk, and leave.
 //
 //   node two_tabs.mjs http://127.0.0.1:8080 [folder for screenshots]
-//
-// It waits for what should become true and never for a time to pass; what does not become true within PATIENCE_MS is a
-// failure. Any error on a page's console is a failure too.
 
 import assert from 'node:assert/strict';
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { chromium, devices } from 'playwright-core';
+import { DESK, LOOKS, PATIENCE_MS, newContext, openTab, picture, run, step } from './stage.mjs';
 
-const PATIENCE_MS = 20_000;
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const FLAGS = [
-  '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync',
-];
-
-const [url, folder] = process.argv.slice(2);
-if (!url) {
-  console.error('usage: node two_tabs.mjs URL [FOLDER]');
-  process.exit(2);
-}
-
-const troubles = [];
-const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
-try {
-  await meet();
-  if (folder) await takePictures();
-  assert.deepEqual(troubles, [], 'the consoles are clean');
-  console.log('two tabs met, walked, talked and parted; the consoles are clean');
-} finally {
-  await browser.close();
-}
+await run('two tabs met, walked, talked and parted', meet, takePictures);
 
 async function meet() {
-  const context = await browser.newContext({ viewport: { width: 1280, height: 800 } });
+  const context = await newContext(DESK);
   const ada = await enter(context, 'Ada');
   const bram = await enter(context, 'Bram');
   step('a name that is none is refused at the door');
@@ -81,17 +54,9 @@ async function meet() {
 }
 
 async function takePictures() {
-  mkdirSync(folder, { recursive: true });
-  const phone = { ...devices['iPhone 13'], viewport: { width: 390, height: 844 }, defaultBrowserType: undefined };
-  const looks = {
-    light: { viewport: { width: 1280, height: 800 }, colorScheme: 'light' },
-    dark: { viewport: { width: 1280, height: 800 }, colorScheme: 'dark' },
-    phone: { ...phone, colorScheme: 'light' },
-    'phone-dark': { ...phone, colorScheme: 'dark' },
-  };
-  for (const [look, options] of Object.entries(looks)) {
+  for (const [look, options] of Object.entries(LOOKS)) {
     step(`a picture: ${look}`);
-    const context = await browser.newContext(options);
+    const context = await newContext(options);
     const cleo = await enter(context, 'Cleo');
     const dora = await enter(context, 'Dora');
     await sees(cleo, dora.name);
@@ -101,7 +66,7 @@ async function takePictures() {
     await says(dora.page, 'Near', 'Is this the way to Amberwood?');
     await hears(cleo.page, dora.name, 'Is this the way to Amberwood?');
     await cleo.page.evaluate(nextFrame);
-    await cleo.page.screenshot({ path: join(folder, `${look}.png`) });
+    await picture(cleo.page, look);
     await context.close();
   }
 }
@@ -117,12 +82,7 @@ async function enter(context, wish) {
 
 /** Opens a tab and asks to come in under a name. */
 async function knock(context, wish) {
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  page.on('console', (message) => message.type() === 'error' && troubles.push(`${wish}: ${message.text()}`));
-  page.on('pageerror', (error) => troubles.push(`${wish}: ${error.stack}`));
-  page.on('response', (response) => response.status() >= 400 && troubles.push(`${wish}: ${response.status()} ${response.url()}`));
-  await page.goto(url);
+  const page = await openTab(context, '/', wish);
   await page.fill('#door-name', wish);
   await page.click('#door-enter');
   return page;
@@ -226,8 +186,4 @@ async function readsPackets(page) {
   await page.click('#packets-pause');
   assert.equal(await page.getAttribute('#packets-pause', 'aria-pressed'), 'true');
   await page.click('#packets-close');
-}
-
-function step(what) {
-  console.log(`- ${what}`);
 }

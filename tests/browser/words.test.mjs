@@ -2,7 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { BOT, canPlayAgain, idIn, linkTo, standing, verdict } from '../../src/web/connect4/words.js';
+import { BOT, canPlayAgain, canSitDown, farewell, idIn, linkTo, standing, verdict } from '../../src/web/connect4/words.js';
 
 const ADA = { id: 1, name: 'Ada', disc: 'R', present: true, rematch: false };
 const BRAM = { id: 2, name: 'Bram', disc: 'Y', present: true, rematch: false };
@@ -11,7 +11,7 @@ const STRANGER = 3;
 function match(changes = {}) {
   return {
     match_id: '0aZ9bY8cX7', players: [ADA, BRAM], turn: 1, winner: null, draw: false, line: null, moves: 0, spectators: 0,
-    deadline_ms: 60_000, ...changes,
+    deadline_ms: 60_000, reason: null, ...changes,
   };
 }
 
@@ -26,14 +26,26 @@ describe('the verdict', () => {
   });
 
   it('says who has won, and how', () => {
-    const won = { turn: null, winner: 1, line: [[5, 0], [5, 1], [5, 2], [5, 3]] };
+    const won = { turn: null, winner: 1, reason: 'four', line: [[5, 0], [5, 1], [5, 2], [5, 3]] };
     assert.equal(verdict(match(won), 1), 'You have won: four in a row.');
     assert.equal(verdict(match(won), 2), 'Ada has won, you have lost: four in a row.');
     assert.equal(verdict(match(won), STRANGER), 'Ada has won: four in a row.');
-    assert.equal(verdict(match({ turn: null, winner: 1 }), 2), 'Ada has won, you have lost: the time was up.');
-    const left = { turn: null, winner: 1, players: [ADA, { ...BRAM, present: false }] };
-    assert.equal(verdict(match(left), 1), 'You have won: Bram left.');
-    assert.equal(verdict(match({ turn: null, draw: true }), 1), 'The board is full: a draw.');
+    const late = { turn: null, winner: 1, reason: 'time' };
+    assert.equal(verdict(match(late), 2), 'Ada has won, you have lost: the time was up.');
+    const players = [ADA, { ...BRAM, present: false }];
+    assert.equal(verdict(match({ ...late, players }), 1), 'You have won: the time was up.', 'though Bram has left since');
+    const left = match({ turn: null, winner: 1, reason: 'left', players });
+    assert.deepEqual([1, 2, STRANGER].map((me) => verdict(left, me)), ['You have won: Bram left.', 'Ada has won, you have lost: you left.', 'Ada has won: Bram left.']);
+    assert.equal(verdict(match({ turn: null, winner: 1, reason: 'lost', players }), 1), 'You have won: Bram lost the connection.');
+    assert.equal(verdict(match({ turn: null, draw: true, reason: 'draw' }), 1), 'The board is full: a draw.');
+    assert.equal(verdict(match({ turn: null, winner: 1, reason: 'magic' }), 1), 'You have won: the match is over.', 'of a later server');
+  });
+
+  it('of a match that is no more tells who watched from who went elsewhere', () => {
+    assert.match(farewell('left', false), /players have left/);
+    assert.match(farewell('elsewhere', false), /players have left/);
+    assert.match(farewell('lost', false), /lost the connection/);
+    assert.match(farewell('elsewhere', true), /^Your own match is closed/);
   });
 });
 
@@ -42,9 +54,12 @@ describe('what stands under a name', () => {
     assert.equal(standing(match(), ADA, 2, 42), 'on turn, 42 s');
     assert.equal(standing(match(), BRAM, 2, 42), 'you');
     assert.equal(standing(match(), { ...BRAM, present: false }, 1, 42), 'connection lost');
-    const over = match({ turn: null, winner: 1 });
+    const over = match({ turn: null, winner: 1, reason: 'four' });
     assert.equal(standing(over, ADA, 2, 0), 'has won');
     assert.equal(standing(over, { ...BRAM, present: false }, 1, 0), 'has left');
+    const lost = match({ ...over, reason: 'lost' });
+    assert.equal(standing(lost, { ...BRAM, present: false }, 1, 0), 'connection lost');
+    assert.equal(standing(lost, { ...ADA, present: false }, 2, 0), 'has left', 'the winner, afterwards');
     assert.equal(standing(over, { ...ADA, rematch: true }, 2, 0), 'wants to play again');
     assert.equal(standing(over, { ...ADA, rematch: true }, 1, 0), 'you, ready to play again');
   });
@@ -52,10 +67,19 @@ describe('what stands under a name', () => {
 
 describe('playing again', () => {
   it('is offered to who sits there when it is over and the other is there', () => {
-    const over = match({ turn: null, winner: 1 });
+    const over = match({ turn: null, winner: 1, reason: 'four' });
     assert.deepEqual([1, 2, STRANGER].map((me) => canPlayAgain(over, me)), [true, true, false]);
     assert.equal(canPlayAgain(match(), 1), false);
     assert.equal(canPlayAgain(match({ ...over, players: [ADA, { ...BRAM, present: false }] }), 1), false);
+  });
+});
+
+describe('sitting down', () => {
+  it('is offered to who watches while there is a seat and somebody opposite', () => {
+    const open = match({ players: [ADA], turn: null, deadline_ms: null });
+    assert.deepEqual([1, STRANGER].map((me) => canSitDown(open, me)), [false, true]);
+    assert.equal(canSitDown(match(), STRANGER), false);
+    assert.equal(canSitDown(match({ ...open, players: [{ ...ADA, present: false }] }), STRANGER), false);
   });
 });
 

@@ -227,6 +227,7 @@ fn names_that_are_numbers_in_postcard() {
         ("Class", variants::<Class>()),
         ("Terrain", variants::<Terrain>()),
         ("Disc", variants::<connect4::board::Disc>()),
+        ("Ending", variants::<connect4::packets::Ending>()),
         ("Closing", variants::<connect4::packets::Closing>()),
     ]
     .map(|(name, names)| vec![name.to_owned(), listed(names)]);

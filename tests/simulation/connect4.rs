@@ -1,7 +1,7 @@
 //! Connect 4, played at random under every fault: whoever is told of a match is in it, discs never vanish, and a match
 //! that is over stays as it is.
 
-use evertick::games::connect4::packets::{MatchId, MatchState};
+use evertick::games::connect4::packets::{Ending, MatchId, MatchState};
 use evertick::games::connect4::{Connect4, In, Out, Settings};
 use evertick::ids::PlayerId;
 use evertick::packet::ServerPacket;
@@ -58,7 +58,8 @@ fn check(state: &MatchState) -> Result<(), String> {
         discs == state.moves as usize,
         state.turn.is_some() == runs,
         state.deadline_ms.is_some() == runs,
-        state.line.is_none() || state.winner.is_some(),
+        state.line.is_some() == (state.reason == Some(Ending::Four)),
+        state.reason.is_some() == is_over && state.draw == (state.reason == Some(Ending::Draw)),
         state.players.iter().all(|player| !player.rematch || is_over),
     ];
     match right.iter().position(|right| !right) {

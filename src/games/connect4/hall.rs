@@ -10,6 +10,7 @@ use crate::engine::Refusal;
 use crate::ids::PlayerId;
 use crate::packet::Code;
 use crate::time::Tick;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What is due at some tick.
@@ -28,8 +29,9 @@ pub(super) struct Hall {
     by_id: BTreeMap<MatchId, Serial>,
     /// Those that anybody may join.
     open: BTreeSet<Serial>,
-    /// Those that are being played and are not private.
-    shown: BTreeSet<Serial>,
+    /// Those that are being played and are not private, as the list has them: whether the server's own player plays, then
+    /// the newest first.
+    shown: BTreeSet<(bool, Reverse<Serial>)>,
     alarms: BTreeSet<(Tick, Alarm)>,
     /// How many there have been.
     count: u64,
@@ -83,7 +85,7 @@ impl Hall {
         let Some(entry) = self.matches.get_mut(&serial) else { return };
         let the_match = &entry.the_match;
         put(&mut self.open, serial, the_match.is_open());
-        put(&mut self.shown, serial, the_match.is_shown());
+        put(&mut self.shown, (the_match.has_bot(), Reverse(serial)), the_match.is_shown());
         let deadline = the_match.deadline();
         if let Some(before) = std::mem::replace(&mut entry.alarm, deadline) {
             self.alarms.remove(&(before, Alarm::Move(serial)));
@@ -96,7 +98,7 @@ impl Hall {
         let Entry { the_match, alarm } = self.matches.remove(&serial)?;
         self.by_id.remove(&the_match.id);
         self.open.remove(&serial);
-        self.shown.remove(&serial);
+        self.shown.remove(&(the_match.has_bot(), Reverse(serial)));
         if let Some(tick) = alarm {
             self.alarms.remove(&(tick, Alarm::Move(serial)));
         }
@@ -123,9 +125,11 @@ impl Hall {
         Some(alarm)
     }
 
-    /// What one can join, the longest waiting first, and what one can watch, the newest first.
+    /// What one can join, the longest waiting first, and what one can watch: those that two play before those with the
+    /// server's own player, of which there may be any number, the newest first.
     pub(super) fn list(&self) -> Vec<Listed> {
-        let serials = self.open.iter().chain(self.shown.iter().rev()).take(LISTED);
+        let shown = self.shown.iter().map(|(_, Reverse(serial))| serial);
+        let serials = self.open.iter().chain(shown).take(LISTED);
         serials.filter_map(|serial| self.get(*serial)).map(Match::listed).collect()
     }
 
@@ -141,7 +145,8 @@ impl Hall {
         for (serial, Entry { the_match, alarm }) in &self.matches {
             assert_eq!(self.by_id.get(&the_match.id), Some(serial));
             assert_eq!(self.open.contains(serial), the_match.is_open());
-            assert_eq!(self.shown.contains(serial), the_match.is_shown());
+            let shown = (the_match.has_bot(), Reverse(*serial));
+            assert_eq!(self.shown.contains(&shown), the_match.is_shown());
             assert_eq!(*alarm, the_match.deadline());
             let stands = |tick: &Tick| self.alarms.contains(&(*tick, Alarm::Move(*serial)));
             assert!(alarm.as_ref().is_none_or(stands));
@@ -155,10 +160,10 @@ impl Hall {
 }
 
 /// Puts a member into a set or takes it out.
-fn put(set: &mut BTreeSet<Serial>, serial: Serial, is_in: bool) {
+fn put<T: Ord>(set: &mut BTreeSet<T>, member: T, is_in: bool) {
     if is_in {
-        set.insert(serial);
+        set.insert(member);
     } else {
-        set.remove(&serial);
+        set.remove(&member);
     }
 }

@@ -9,13 +9,16 @@
 use super::board::{Board, Cell, Column, Disc};
 use super::bot::Level;
 use super::effects::Clock;
-use super::packets::{BOT, Listed, MatchId, MatchState, Out, Player, Row};
+use super::packets::{BOT, Ending, Listed, MatchId, MatchState, Out, Player, Row};
 use crate::engine::Refusal;
 use crate::ids::PlayerId;
 use crate::packet::Code;
 use crate::time::Tick;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// After what time it may help to ask again for a seat opposite somebody who is lost, milliseconds.
+const RETURN_MS: u32 = 2000;
 
 /// The how manieth match of this run it is: the order in which they wait.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
@@ -41,6 +44,7 @@ enum Stage {
     Waiting,
     Running,
     Over {
+        ending: Ending,
         winner: Option<Disc>,
         line: Option<[Cell; 4]>,
     },
@@ -118,9 +122,13 @@ impl Match {
     /// Whether one can sit down.
     ///
     /// # Errors
-    /// `conflict`: it has begun, or is over.
+    /// `conflict`: it has begun, is over, or who waits there is lost: a match begins only with two who are there.
     pub(super) fn check_open(&self) -> Result<(), Refusal> {
         match self.stage {
+            Stage::Waiting if self.is_anybody_lost() => {
+                let message = "who waits there has lost the connection, and may be back in a moment";
+                Err(Refusal::new(Code::Conflict, message).retry_after(RETURN_MS))
+            }
             Stage::Waiting => Ok(()),
             Stage::Running => Err(Refusal::new(Code::Conflict, "both seats of this match are taken")),
             Stage::Over { .. } => Err(over()),
@@ -160,37 +168,43 @@ impl Match {
         self.board.drop(column).map_err(|_| ())?;
         self.deadline = Some(deadline);
         if let Some(line) = self.board.line() {
-            self.end(Some(mover), Some(line));
+            self.end(Ending::Four, Some(mover), Some(line));
         } else if self.board.is_full() {
-            self.end(None, None);
+            self.end(Ending::Draw, None, None);
         }
         Ok(())
     }
 
-    fn end(&mut self, winner: Option<Disc>, line: Option<[Cell; 4]>) {
-        self.stage = Stage::Over { winner, line };
+    fn end(&mut self, ending: Ending, winner: Option<Disc>, line: Option<[Cell; 4]>) {
+        self.stage = Stage::Over { ending, winner, line };
         self.deadline = None;
     }
 
     /// The one on turn has let its time pass, and loses.
     pub(super) fn time_is_up(&mut self) {
         if self.stage == Stage::Running {
-            self.end(Some(self.board.turn().other()), None);
+            self.end(Ending::Time, Some(self.board.turn().other()), None);
         }
     }
 
-    /// Somebody who sits there leaves for good, which loses a match that runs.
-    pub(super) fn get_up(&mut self, player: PlayerId) {
+    /// Somebody who sits there leaves for good, which loses a match that runs: that is how it ended then.
+    pub(super) fn get_up(&mut self, player: PlayerId, ending: Ending) {
         let Some(disc) = self.disc_of(player) else { return };
         if self.stage == Stage::Running {
-            self.end(Some(disc.other()), None);
+            self.end(ending, Some(disc.other()), None);
         }
         self.set_presence(player, Presence::Gone);
     }
 
-    /// Somebody's connection is lost, or it is back.
-    pub(super) fn set_lost(&mut self, player: PlayerId, is_lost: bool) {
-        self.set_presence(player, if is_lost { Presence::Lost } else { Presence::Here });
+    /// Somebody's connection is lost; it may come back.
+    pub(super) fn lose(&mut self, player: PlayerId) {
+        self.set_presence(player, Presence::Lost);
+    }
+
+    /// Somebody is back. A rematch that waited for it begins, and the first move is due by `deadline`.
+    pub(super) fn come_back(&mut self, player: PlayerId, deadline: Tick) {
+        self.set_presence(player, Presence::Here);
+        self.begin_again(deadline);
     }
 
     fn set_presence(&mut self, player: PlayerId, presence: Presence) {
@@ -200,8 +214,8 @@ impl Match {
         }
     }
 
-    /// Somebody wants to play again; with both it begins, with the colours changed. The server's own player always
-    /// wants to.
+    /// Somebody wants to play again; with both it begins as soon as both are there, with the colours changed. The
+    /// server's own player always wants to.
     ///
     /// # Errors
     /// `forbidden`: it only watches; `conflict`: it is not over, or the other has left.
@@ -212,19 +226,24 @@ impl Match {
         if !matches!(self.stage, Stage::Over { .. }) {
             return Err(Refusal::new(Code::Conflict, "this match is not over"));
         }
-        let other = self.seat(disc.other()).filter(|seat| seat.presence != Presence::Gone);
-        let Some(other) = other else {
+        if self.seat(disc.other()).is_none_or(|seat| seat.presence == Presence::Gone) {
             return Err(Refusal::new(Code::Conflict, "the other has left"));
-        };
-        let both = other.rematch || other.level.is_some();
+        }
         if let Some(seat) = &mut self.seats[disc as usize] {
             seat.rematch = true;
         }
-        if both {
+        self.begin_again(deadline);
+        Ok(())
+    }
+
+    /// Begins once more where it is over, both want to and both are there.
+    fn begin_again(&mut self, deadline: Tick) {
+        let wants = |seat: &Seat| seat.presence == Presence::Here && (seat.rematch || seat.level.is_some());
+        let agreed = self.seats.iter().all(|seat| seat.as_ref().is_some_and(wants));
+        if agreed && matches!(self.stage, Stage::Over { .. }) {
             self.seats.swap(0, 1);
             self.begin(deadline);
         }
-        Ok(())
     }
 
     /// Somebody watches from here on.
@@ -267,8 +286,16 @@ impl Match {
 
     /// Whether it stands in the list of those that wait: who sits there is there to play.
     pub(super) fn is_open(&self) -> bool {
-        let is_here = |seat: &Seat| seat.presence == Presence::Here;
-        self.stage == Stage::Waiting && !self.private && self.seats.iter().flatten().all(is_here)
+        self.stage == Stage::Waiting && !self.private && !self.is_anybody_lost()
+    }
+
+    fn is_anybody_lost(&self) -> bool {
+        self.seats.iter().flatten().any(|seat| seat.presence == Presence::Lost)
+    }
+
+    /// Whether the server's own player sits there.
+    pub(super) fn has_bot(&self) -> bool {
+        self.seats.iter().flatten().any(|seat| seat.level.is_some())
     }
 
     /// Whether it stands in the list of those that are being played.
@@ -303,22 +330,22 @@ impl Match {
     /// The match as everybody in it sees it.
     pub(super) fn state(&self, clock: Clock) -> Out {
         let player = |disc| self.seat(disc).map(|seat| seat.player);
-        let (winner, line) = match self.stage {
-            Stage::Over { winner, line } => (winner, line),
-            Stage::Waiting | Stage::Running => (None, None),
+        let (reason, winner, line) = match self.stage {
+            Stage::Over { ending, winner, line } => (Some(ending), winner, line),
+            Stage::Waiting | Stage::Running => (None, None, None),
         };
-        let is_over = matches!(self.stage, Stage::Over { .. });
         Out::MatchState(Box::new(MatchState {
             match_id: self.id,
             players: self.players(),
             board: std::array::from_fn(|row| Row(std::array::from_fn(|column| self.board.at(row, column)))),
             turn: if self.is_running() { player(self.board.turn()) } else { None },
             winner: winner.and_then(player),
-            draw: is_over && winner.is_none(),
+            draw: reason == Some(Ending::Draw),
             line,
             moves: self.board.moves(),
             spectators: self.watchers.len() as u32,
             deadline_ms: self.deadline.map(|deadline| clock.ms_until(deadline)),
+            reason,
         }))
     }
 

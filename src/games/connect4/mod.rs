@@ -6,14 +6,17 @@
 //! is the log of its inputs.
 //!
 //! [`board`] is the board alone, `matches.rs` one match, `hall.rs` all of them, `play.rs` what each input does and who is
-//! told; `bot.rs` is the server's own player and `thinking.rs` how much all bots together think in a tick. [`packets`] is
-//! what clients see of it. `docs/your-own-game.md` goes through it as an example.
+//! told, `names.rs` who is called what; `bot.rs` is the server's own player and `thinking.rs` how much all bots together
+//! think in a tick. [`packets`] is what clients see of it, `number.rs` how loosely their numbers are read.
+//! `docs/your-own-game.md` goes through it as an example.
 
 pub mod board;
 mod bot;
 mod effects;
 mod hall;
 mod matches;
+mod names;
+mod number;
 pub mod packets;
 mod play;
 mod thinking;
@@ -70,6 +73,10 @@ impl Game for Connect4 {
 
     fn priority(packet: &Out) -> Priority {
         packet.priority()
+    }
+
+    fn has_name(&self, name: &str) -> bool {
+        self.0.has_name(name)
     }
 
     fn handle(&mut self, ctx: &mut Context<'_, Self>, input: Input<In>) -> Result<(), Refusal> {

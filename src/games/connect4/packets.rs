@@ -7,6 +7,7 @@
 //! Rows count from 0 at the top, columns from 0 at the left.
 
 use super::board::{COLUMNS, Cell, Disc, ROWS};
+use super::number;
 use crate::ids::PlayerId;
 use crate::packet::Priority;
 use serde::{Deserialize, Serialize};
@@ -32,13 +33,15 @@ pub enum In {
     },
     /// 2: begins a match with the server's own player; answered by [`Out::MatchState`].
     MatchBot {
-        /// How well it plays, 1 to 5, else `invalid`.
+        /// How well it plays, 1 to 5; any other number, or none, is `invalid`.
+        #[serde(default = "number::no_such", deserialize_with = "number::read")]
         level: u32,
     },
     /// 3: drops a disc; answered by [`Out::MatchState`]. `forbidden` for who is not on turn or only watches, `invalid`
     /// for a column that is full or not there, `conflict` once the match is over.
     MatchDrop {
-        /// Where, 0 to 6.
+        /// Where, 0 to 6; any other number, or none, is a column that is not there.
+        #[serde(default = "number::no_such", deserialize_with = "number::read")]
         column: u32,
     },
     /// 4: watches a match; answered by [`Out::MatchState`].
@@ -48,7 +51,7 @@ pub enum In {
     },
     /// 5: gets up, which loses a match that is being played; answered by `ok` where it carries an id.
     MatchLeave,
-    /// 6: wants to play the match again; it begins when both do. Answered by [`Out::MatchState`].
+    /// 6: wants to play the match again; it begins when both do and both are there. Answered by [`Out::MatchState`].
     MatchRematch,
     /// 7: asks for [`Out::MatchList`].
     MatchList,
@@ -62,11 +65,11 @@ pub enum Out {
     MatchState(Box<MatchState>),
     /// 1: matches that one can join or watch.
     MatchList {
-        /// Those that wait for somebody, the longest first, then those that are being played, the newest first; at
-        /// most [`LISTED`](super::LISTED).
+        /// Those that wait for somebody, the longest first, then those that two are playing, then those that are played
+        /// with the server's own player, both the newest first; at most [`LISTED`](super::LISTED).
         matches: Vec<Listed>,
     },
-    /// 2: a match that one watched is no more.
+    /// 2: a match is no more: told to those who watched it, and to who has closed it by entering another.
     MatchClosed {
         /// Which.
         match_id: MatchId,
@@ -100,7 +103,7 @@ pub struct MatchState {
     pub winner: Option<PlayerId>,
     /// Whether it is over and nobody has won.
     pub draw: bool,
-    /// The four that won; null also where somebody won because the other left, was lost, or let the time pass.
+    /// The four that won; null also where somebody won in another way.
     pub line: Option<[Cell; 4]>,
     /// Discs that were dropped.
     pub moves: u32,
@@ -108,6 +111,24 @@ pub struct MatchState {
     pub spectators: u32,
     /// How long the one on turn may take from now, milliseconds; null where nobody is on turn.
     pub deadline_ms: Option<u32>,
+    /// How it ended; null while it waits or goes on.
+    pub reason: Option<Ending>,
+}
+
+/// How a match ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    /// Number 0: four in a row.
+    Four,
+    /// Number 1: the board is full; nobody has won.
+    Draw,
+    /// Number 2: the loser was on turn and let the time pass.
+    Time,
+    /// Number 3: the loser's connection was lost, and it did not come back in time.
+    Lost,
+    /// Number 4: the loser left.
+    Left,
 }
 
 /// Who sits at a match.
@@ -178,6 +199,8 @@ pub enum Closing {
     Left,
     /// Number 1: the last who sat there was lost and did not come back in time.
     Lost,
+    /// Number 2: the last who sat there has entered another match.
+    Elsewhere,
 }
 
 /// The name of a match: 10 characters of base62 that nobody can guess.

@@ -12,7 +12,8 @@ use super::bot::Level;
 use super::effects::Effects;
 use super::hall::{Alarm, Hall};
 use super::matches::Serial;
-use super::packets::{Closing, In, Out};
+use super::names::Names;
+use super::packets::{Closing, Ending, In, Out};
 use super::thinking::{NODES_PER_TICK, PATIENCE, Thinking};
 use crate::engine::{Departure, Input, Refusal};
 use crate::ids::PlayerId;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 pub(super) struct Play {
     settings: Settings,
     visitors: BTreeMap<PlayerId, Visitor>,
+    names: Names,
     pub(super) hall: Hall,
     pub(super) thinking: Thinking,
     /// Matches whose number of spectators is still to be told.
@@ -48,6 +50,7 @@ impl Play {
         Play {
             settings,
             visitors: BTreeMap::new(),
+            names: Names::default(),
             hall: Hall::default(),
             thinking: Thinking::default(),
             counted: BTreeSet::new(),
@@ -96,17 +99,25 @@ impl Play {
 
     // ------------------------------------------------------------------------------------------ coming and going
 
+    /// Whether somebody who is there, or may come back, goes by this name.
+    pub(super) fn has_name(&self, name: &str) -> bool {
+        self.names.is_taken(name)
+    }
+
     fn join(&mut self, fx: &mut impl Effects, player: PlayerId, name: &str) {
-        let visitor = Visitor { name: name.into(), place: None, lost_until: None };
-        let known = self.visitors.entry(player).or_insert(visitor);
+        let Some(known) = self.visitors.get_mut(&player) else {
+            let name = self.names.take(player, name);
+            self.visitors.insert(player, Visitor { name, place: None, lost_until: None });
+            return;
+        };
         let Some(until) = known.lost_until.take() else { return };
         self.hall.stop_expecting(player, until);
-        if let Some(serial) = known.place {
-            if let Some(the_match) = self.hall.get_mut(serial) {
-                the_match.set_lost(player, false);
-            }
-            self.tell(fx, serial, None);
+        let Some(serial) = known.place else { return };
+        let deadline = fx.clock().after(self.settings.move_time);
+        if let Some(the_match) = self.hall.get_mut(serial) {
+            the_match.come_back(player, deadline);
         }
+        self.tell(fx, serial, None);
     }
 
     /// A player is gone that may come back: its seat is held. Who does not sit has nothing to come back to.
@@ -120,7 +131,7 @@ impl Play {
         visitor.lost_until = Some(until);
         self.hall.expect_back(player, until);
         if let Some(the_match) = self.hall.get_mut(serial) {
-            the_match.set_lost(player, true);
+            the_match.lose(player);
         }
         self.tell(fx, serial, None);
     }
@@ -128,7 +139,9 @@ impl Play {
     /// A player is gone for good.
     fn part(&mut self, fx: &mut impl Effects, player: PlayerId, why: Closing) {
         self.leave_place(fx, player, why);
-        self.visitors.remove(&player);
+        if let Some(visitor) = self.visitors.remove(&player) {
+            self.names.release(player, &visitor.name);
+        }
     }
 
     // ---------------------------------------------------------------------------------------------------- packets
@@ -155,7 +168,7 @@ impl Play {
 
     fn create(&mut self, fx: &mut impl Effects, player: PlayerId, private: bool) -> Result<(), Refusal> {
         self.check_free(player)?;
-        self.leave_place(fx, player, Closing::Left);
+        self.leave_place(fx, player, Closing::Elsewhere);
         let serial = self.hall.open(private, || fx.secret());
         self.sit(fx, player, serial)
     }
@@ -169,7 +182,7 @@ impl Play {
         }
         the_match.check_open()?;
         self.check_free(player)?;
-        self.leave_place(fx, player, Closing::Left);
+        self.leave_place(fx, player, Closing::Elsewhere);
         self.sit(fx, player, serial)
     }
 
@@ -179,7 +192,7 @@ impl Play {
         let own = own.filter(|serial| self.hall.get(*serial).is_some_and(|m| m.seats(player) && m.is_open()));
         match (self.hall.first_open(own), own) {
             (Some(serial), _) => {
-                self.leave_place(fx, player, Closing::Left);
+                self.leave_place(fx, player, Closing::Elsewhere);
                 self.sit(fx, player, serial)
             }
             (None, Some(own)) => {
@@ -205,11 +218,11 @@ impl Play {
     }
 
     fn play_bot(&mut self, fx: &mut impl Effects, player: PlayerId, level: u32) -> Result<(), Refusal> {
+        self.check_free(player)?;
         let Some(level) = Level::new(level) else {
             return Err(Refusal::new(Code::Invalid, "levels are 1 to 5"));
         };
-        self.check_free(player)?;
-        self.leave_place(fx, player, Closing::Left);
+        self.leave_place(fx, player, Closing::Elsewhere);
         let deadline = fx.clock().after(self.settings.move_time);
         let serial = self.hall.open(false, || fx.secret());
         let (Some(visitor), Some(the_match)) = (self.visitors.get_mut(&player), self.hall.get_mut(serial))
@@ -239,7 +252,7 @@ impl Play {
             return Err(Refusal::new(Code::Conflict, "you sit at this match"));
         }
         self.check_free(player)?;
-        self.leave_place(fx, player, Closing::Left);
+        self.leave_place(fx, player, Closing::Elsewhere);
         let (Some(visitor), Some(the_match)) = (self.visitors.get_mut(&player), self.hall.get_mut(serial))
         else {
             return Ok(());
@@ -286,7 +299,8 @@ impl Play {
         }
     }
 
-    /// A player leaves the match that it is in, if any; where nobody is left who plays, the match is closed.
+    /// A player leaves the match that it is in, if any; where nobody is left who plays, the match is closed. Who meant to
+    /// enter another match and not to close its own is told that, too.
     fn leave_place(&mut self, fx: &mut impl Effects, player: PlayerId, why: Closing) {
         let Some(visitor) = self.visitors.get_mut(&player) else { return };
         if let Some(until) = visitor.lost_until.take() {
@@ -299,25 +313,27 @@ impl Play {
             self.counted.insert(serial);
             return;
         }
-        the_match.get_up(player);
+        the_match.get_up(player, if why == Closing::Lost { Ending::Lost } else { Ending::Left });
         if the_match.is_left() {
-            self.close(fx, serial, why);
+            self.close(fx, serial, why, Some(player).filter(|_| why == Closing::Elsewhere));
         } else {
             self.tell(fx, serial, None);
         }
     }
 
-    fn close(&mut self, fx: &mut impl Effects, serial: Serial, reason: Closing) {
+    /// A match is no more: those who watched it are told, and `closer` with them.
+    fn close(&mut self, fx: &mut impl Effects, serial: Serial, reason: Closing, closer: Option<PlayerId>) {
         self.thinking.forget(serial);
         self.counted.remove(&serial);
         let Some(the_match) = self.hall.close(serial) else { return };
-        let watchers: Vec<PlayerId> = the_match.watchers().collect();
-        for watcher in &watchers {
+        let mut told: Vec<PlayerId> = the_match.watchers().collect();
+        for watcher in &told {
             if let Some(visitor) = self.visitors.get_mut(watcher) {
                 visitor.place = None;
             }
         }
-        fx.send(&watchers, &Out::MatchClosed { match_id: the_match.id, reason });
+        told.extend(closer);
+        fx.send(&told, &Out::MatchClosed { match_id: the_match.id, reason });
     }
 
     /// Tells all in a match how it stands, the one who asked as the answer; and has the bot think where it is on turn.
@@ -341,16 +357,18 @@ impl Play {
         }
     }
 
-    /// How much of everything there is: visitors, thinking bots, untold numbers of spectators, and what the hall has.
+    /// How much of everything there is: visitors, names, thinking bots, untold numbers of spectators, and what the hall has.
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> ([usize; 3], [usize; 5]) {
-        ([self.visitors.len(), self.thinking.len(), self.counted.len()], self.hall.sizes())
+    pub(super) fn sizes(&self) -> ([usize; 4], [usize; 5]) {
+        let own = [self.visitors.len(), self.names.len(), self.thinking.len(), self.counted.len()];
+        (own, self.hall.sizes())
     }
 
     /// Holds everything against everything else.
     #[cfg(test)]
     pub(super) fn audit(&self) {
         self.hall.audit();
+        assert_eq!(self.names.len(), self.visitors.len());
         for (player, visitor) in &self.visitors {
             let Some(serial) = visitor.place else { continue };
             let the_match = self.hall.get(serial).expect("a place is a match that is there");

@@ -9,6 +9,9 @@ export const ROWS = 6;
 /** How long a disc falls for each row, milliseconds. */
 const FALL_MS = 75;
 
+/** What clicks a button by key. Held down it would do so again and again. */
+const CLICKS = new Set(['Enter', ' ']);
+
 const COLOURS = { R: 'red', Y: 'yellow' };
 
 export class Board {
@@ -51,10 +54,9 @@ export class Board {
    * Shows a board.
    *
    * @param {string[]} rows six strings of seven, the top row first
-   * @param {{line: ?number[][], mine: ?string, delayMs: number}} how the four that won, the letter of one's own disc
-   *   where it is one's turn, and how long a new disc waits before it falls
+   * @param {{line: ?number[][], mine: ?string}} how the four that won, the letter of one's own disc where it is one's turn
    */
-  show(rows, { line, mine, delayMs }) {
+  show(rows, { line, mine }) {
     const isMine = (mine ?? null) !== null;
     for (let row = 0; row < ROWS; row += 1) {
       for (let column = 0; column < COLUMNS; column += 1) {
@@ -63,7 +65,7 @@ export class Board {
         const isNew = letter !== '.' && this.#shown[row][column] !== letter;
         cell.dataset.disc = letter === '.' ? '' : letter;
         cell.classList.toggle('is-won', (line ?? []).some(([r, c]) => r === row && c === column));
-        if (isNew) fall(cell.firstElementChild, row, delayMs);
+        if (isNew) fall(cell.firstElementChild, row);
       }
     }
     this.#columns.forEach((button, column) => {
@@ -78,7 +80,7 @@ export class Board {
 
   /** Takes all discs off. */
   clear() {
-    this.show(emptyBoard(), { line: null, mine: null, delayMs: 0 });
+    this.show(emptyBoard(), { line: null, mine: null });
   }
 
   /** Puts the keys where they choose columns. */
@@ -99,18 +101,18 @@ export class Board {
       this.#choose((this.#chosen + step) % COLUMNS);
       this.focus();
     } else if (event.key === 'ArrowDown') {
-      drop(this.#chosen);
-    } else {
+      if (!event.repeat) drop(this.#chosen);
+    } else if (!event.repeat || !CLICKS.has(event.key)) {
       return;
     }
     event.preventDefault();
   }
 }
 
-function fall(disc, row, delayMs) {
+function fall(disc, row) {
   disc.animate(
     [{ transform: `translateY(-${(row + 1) * 112}%)` }, { transform: 'none', offset: 0.82, easing: 'ease-out' }, { transform: 'translateY(-7%)', offset: 0.92 }, { transform: 'none' }],
-    { duration: isStill() ? 0 : FALL_MS * (row + 3), delay: isStill() ? 0 : delayMs, easing: 'ease-in', fill: 'backwards' },
+    { duration: isStill() ? 0 : FALL_MS * (row + 3), easing: 'ease-in' },
   );
 }
 

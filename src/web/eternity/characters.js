@@ -3,6 +3,7 @@
  * shows cards of the door and asks the server; who goes in is told to `door.js`, and so is what it cannot put right.
  */
 
+import { byId } from '../page.js';
 import { drawWalker } from './figures.js';
 import { Form } from './form.js';
 import { describe } from './hud.js';
@@ -235,8 +236,4 @@ function drawPortrait(canvas, who) {
 
 function capital(word) {
   return `${word.charAt(0).toUpperCase()}${word.slice(1)}`;
-}
-
-function byId(id) {
-  return document.getElementById(id);
 }

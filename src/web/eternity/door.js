@@ -4,12 +4,13 @@
  * itself is what the page does with what it calls.
  */
 
+import { byId } from '../page.js';
 import { Characters } from './characters.js';
 import { Form } from './form.js';
+import { guestForm } from './guest.js';
 import { describe } from './hud.js';
 import { KeptLogin } from './login.js';
 
-const NAME_KEY = 'eternity.name';
 /** After these the token stands for nobody. */
 const LOGIN_OVER = new Set(['unauthenticated', 'session_expired', 'logged_out']);
 /** After these one has to log in anew; whether a ban is over is found out by trying. */
@@ -17,12 +18,6 @@ const ENDS_LOGIN = new Set([...LOGIN_OVER, 'banned']);
 /** What a name for an account may be, and how long a password: the server's rules, said before it has to. */
 const USERNAME = /^[A-Za-z0-9_-]{3,20}$/;
 const PASSWORD_LENGTH = { min: 8, max: 128 };
-
-/** A guest's first name is there already, so that one click is enough. */
-const GUEST_NAMES = [
-  ['Amber', 'Ashen', 'Early', 'Gentle', 'Merry', 'Quiet', 'Silver', 'Wandering'],
-  ['Badger', 'Crane', 'Finch', 'Fox', 'Heron', 'Otter', 'Raven', 'Wren'],
-];
 
 const WAYS = {
   login: {
@@ -58,17 +53,12 @@ export class Door {
       refused: (error) => this.open(error),
       logOut: () => this.#logOut(),
     });
-    this.#guestForm = new Form(byId('door-form'), byId('door-trouble'), {
-      attempt: () => enter({ guest: byId('door-name').value.trim() }),
-      fieldOf: ({ code }) => (code === 'invalid' ? byId('door-name') : null),
-    });
-    this.#guestForm.words = ['Enter as a guest', 'Entering …'];
+    this.#guestForm = guestForm((guest) => enter({ guest }));
     this.#accountForm = new Form(byId('account'), byId('account-trouble'), {
       check: () => this.#check(),
       attempt: () => this.#logIn(),
       fieldOf: ({ code }) => ({ conflict: byId('account-name'), bad_credentials: byId('account-password') })[code] ?? null,
     });
-    byId('door-name').value = remembered() ?? GUEST_NAMES.map(pick).join(' ');
     this.#listen();
   }
 
@@ -81,7 +71,6 @@ export class Door {
   /** One is inside: a reload comes back in where there is a character. */
   close(who) {
     this.#kept.character = who.character?.id ?? null;
-    if (who.guest) remember(who.guest);
     this.#door.hidden = true;
   }
 
@@ -202,29 +191,4 @@ export class Door {
     this.#kept.forget(this.#login.token);
     this.#login = this.#account.token = null;
   }
-}
-
-/** A guest's name is kept for the next visit, where the browser allows it. */
-function remember(name) {
-  try {
-    localStorage.setItem(NAME_KEY, name);
-  } catch {
-    // Without storage one writes the name again.
-  }
-}
-
-function remembered() {
-  try {
-    return localStorage.getItem(NAME_KEY);
-  } catch {
-    return null;
-  }
-}
-
-function pick(list) {
-  return list[Math.floor(Math.random() * list.length)];
-}
-
-function byId(id) {
-  return document.getElementById(id);
 }

@@ -3,6 +3,7 @@
  * what it is told and decides nothing. Everything here is ordinary page, so that a screen reader has it too.
  */
 
+import { byId, node, setText } from '../page.js';
 import { factionColour } from './figures.js';
 
 /** Round trips up to here are good, up to the second fair, milliseconds. */
@@ -199,20 +200,4 @@ function bearing(from, to) {
 
 function told({ x, y }) {
   return { x: x.toFixed(2), y: y.toFixed(2) };
-}
-
-function byId(id) {
-  return document.getElementById(id);
-}
-
-/** Writes only what changes: many of these run several times a second. */
-function setText(target, words) {
-  if (target.textContent !== words) target.textContent = words;
-}
-
-function node(tag, className, text = '') {
-  const made = document.createElement(tag);
-  made.className = className;
-  made.textContent = text;
-  return made;
 }

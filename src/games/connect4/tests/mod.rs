@@ -11,7 +11,7 @@ use super::packets::{In, MatchState, Out};
 use super::play::Play;
 use super::{Settings, packets::Closing};
 use crate::engine::{Departure, Input, Refusal};
-use crate::ids::PlayerId;
+use crate::ids::{AccountId, PlayerId};
 use crate::packet::Code;
 use crate::random::{Random, Secrets};
 use crate::time::{Tick, TickRate};
@@ -88,9 +88,14 @@ impl Table {
     }
 
     fn join(&mut self, player: PlayerId) {
+        self.join_as(player, &format!("P{player}"), None);
+    }
+
+    fn join_as(&mut self, player: PlayerId, name: &str, account: Option<AccountId>) {
         self.fx.members.insert(player);
-        let input = Input::Joined { player, name: format!("P{player}"), guest: true, account: None };
+        let input = Input::Joined { player, name: name.to_owned(), guest: account.is_none(), account };
         self.play.handle(&mut self.fx, input).unwrap();
+        self.play.audit();
     }
 
     fn leave(&mut self, player: PlayerId, departure: Departure) {
@@ -164,7 +169,7 @@ impl Table {
 
     /// Whether nobody is there and nothing is held for anybody.
     fn is_empty(&self) -> bool {
-        self.play.sizes() == ([0; 3], [0; 5])
+        self.play.sizes() == ([0; 4], [0; 5])
     }
 }
 

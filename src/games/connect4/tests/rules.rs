@@ -1,7 +1,7 @@
 //! Playing: who may do what when, and who is told.
 
 use super::super::board::{Cell, Disc};
-use super::super::packets::{BOT, Closing};
+use super::super::packets::{BOT, Closing, Ending};
 use super::*;
 
 fn create(private: bool) -> In {
@@ -31,7 +31,7 @@ fn two_play_a_match_to_its_end() {
     assert_eq!(state_of(&table.told(), A), begun, "the other is told the same");
 
     let dropped = table.drop(A, 3);
-    assert_eq!((dropped.turn, dropped.moves), (Some(B), 1));
+    assert_eq!((dropped.turn, dropped.moves, dropped.reason), (Some(B), 1, None));
     let rows: Vec<String> = dropped.board.into_iter().map(String::from).collect();
     assert_eq!(rows, [".......", ".......", ".......", ".......", ".......", "...R..."]);
     for _ in 0..3 {
@@ -40,6 +40,7 @@ fn two_play_a_match_to_its_end() {
     }
     let won = state_of(&table.told(), B);
     assert_eq!((won.winner, won.draw, won.turn, won.deadline_ms), (Some(A), false, None, None));
+    assert_eq!(won.reason, Some(Ending::Four));
     assert_eq!(won.line, Some([Cell(5, 3), Cell(4, 3), Cell(3, 3), Cell(2, 3)]));
     assert_eq!(table.refused(B, In::MatchDrop { column: 0 }), Code::Conflict, "it is over");
 }
@@ -59,7 +60,7 @@ fn a_full_board_without_a_four_is_a_draw() {
     }
     let state = state.unwrap();
     assert_eq!((state.moves, state.draw, state.winner, state.line), (42, true, None, None));
-    assert_eq!((state.turn, state.deadline_ms), (None, None));
+    assert_eq!((state.turn, state.deadline_ms, state.reason), (None, None, Some(Ending::Draw)));
 }
 
 #[test]
@@ -67,6 +68,7 @@ fn drops_that_are_refused() {
     let (mut table, id) = Table::running();
     let at = |column| In::MatchDrop { column };
     assert_eq!(table.refused(B, at(0)), Code::Forbidden, "out of turn");
+    assert_eq!(table.refused(B, at(u32::MAX)), Code::Forbidden, "whose turn it is comes first");
     assert_eq!(table.refused(A, at(7)), Code::Invalid, "there is no such column");
     assert_eq!(table.refused(A, at(u32::MAX)), Code::Invalid);
     for _ in 0..3 {
@@ -93,7 +95,9 @@ fn matches_that_cannot_be_entered() {
     for level in [0, 6, u32::MAX] {
         assert_eq!(table.refused(C, In::MatchBot { level }), Code::Invalid);
     }
-    for elsewhere in [create(false), create(true), ANYWHERE, In::MatchBot { level: 1 }] {
+    for elsewhere in
+        [create(false), create(true), ANYWHERE, In::MatchBot { level: 1 }, In::MatchBot { level: u32::MAX }]
+    {
         assert_eq!(table.refused(A, elsewhere), Code::Conflict, "who plays leaves first");
     }
     let own = In::MatchSpectate { match_id: id.clone() };
@@ -104,6 +108,8 @@ fn matches_that_cannot_be_entered() {
     table.win_for_a();
     table.say(C, In::MatchLeave).unwrap();
     assert_eq!(table.refused(C, join(&id)), Code::Conflict, "it is over");
+    let nowhere = In::MatchDrop { column: u32::MAX };
+    assert_eq!(table.refused(B, nowhere), Code::Conflict, "it is over whatever the column");
     for nothing in [In::MatchLeave, In::MatchRematch] {
         assert_eq!(table.refused(C, nothing), Code::NotFound, "who is in no match");
     }
@@ -195,6 +201,64 @@ fn the_list_has_those_that_wait_then_those_that_are_played() {
 }
 
 #[test]
+fn matches_with_the_bot_stand_behind_all_others_in_the_list() {
+    let mut table = Table::with(120);
+    let player = |n| PlayerId(n);
+    let first = table.ask(player(1), create(false)).match_id;
+    table.ask(player(2), join(&String::from(first)));
+    for n in 10..=100 {
+        table.ask(player(n), In::MatchBot { level: 1 });
+    }
+    let second = table.ask(player(3), create(false)).match_id;
+    table.ask(player(4), join(&String::from(second)));
+    let waiting = table.ask(player(5), create(false)).match_id;
+    let list = table.play.hall.list();
+    assert_eq!(list.len(), crate::games::connect4::LISTED);
+    assert_eq!(list[..3].iter().map(|m| m.match_id).collect::<Vec<_>>(), [waiting, second, first]);
+    let bots: Vec<u32> = list[3..].iter().map(|m| m.players[0].id.0).collect();
+    assert_eq!(bots, (54..=100).rev().collect::<Vec<_>>(), "the newest of them");
+    assert!(list[3..].iter().all(|m| m.players[1].id == BOT));
+}
+
+#[test]
+fn who_enters_another_match_is_told_that_its_own_is_closed() {
+    let closed = |told: &[(PlayerId, Out)], id| {
+        let is_it = |packet: &Out| matches!(packet, Out::MatchClosed { match_id, reason: Closing::Elsewhere } if *match_id == id);
+        told.iter().filter(|(_, packet)| is_it(packet)).map(|(to, _)| to.0).collect::<Vec<_>>()
+    };
+    let mut table = Table::with(4);
+    let open = table.ask(PlayerId(4), create(false)).match_id;
+    let mut own = table.ask(A, create(true)).match_id;
+    for elsewhere in [create(true), In::MatchBot { level: 1 }, join(&String::from(open))] {
+        table.ask(C, In::MatchSpectate { match_id: own.into() });
+        table.told();
+        let next = table.ask(A, elsewhere.clone()).match_id;
+        let told = table.told();
+        assert_eq!(closed(&told, own), [3, 1], "{elsewhere:?}: who watched, and who went");
+        let at = |wanted: &dyn Fn(&Out) -> bool| told.iter().position(|(to, p)| *to == A && wanted(p));
+        let (old, new) = (at(&|p| closing(p).is_some()), at(&|p| state_in(p).is_some()));
+        assert!(old < new && old.is_some(), "before it hears of the other");
+        own = next;
+        if elsewhere != (In::MatchBot { level: 1 }) {
+            continue;
+        }
+        // A match that is being played has to be left, and who leaves knows.
+        table.say(A, In::MatchLeave).unwrap();
+        assert_eq!(closed(&table.told(), own), [0; 0]);
+        own = table.ask(A, create(false)).match_id;
+    }
+    // Who watches another match closes nothing but its own.
+    let mut table = Table::with(3);
+    let theirs = table.ask(B, create(false)).match_id;
+    let own = table.ask(A, create(true)).match_id;
+    table.told();
+    table.ask(A, In::MatchSpectate { match_id: theirs.into() });
+    assert_eq!(closed(&table.told(), own), [1]);
+    table.ask(A, In::MatchSpectate { match_id: theirs.into() });
+    assert_eq!(closed(&table.told(), theirs), [0; 0]);
+}
+
+#[test]
 fn spectators_see_every_state_and_a_late_one_the_present() {
     let (mut table, id) = Table::running();
     table.join(PlayerId(4));
@@ -261,6 +325,7 @@ fn who_leaves_a_match_that_runs_has_lost_it() {
     assert_eq!(heard(&told), [2, 3], "who left is told by `ok` alone");
     let state = state_of(&told, B);
     assert_eq!((state.winner, state.line, state.turn), (Some(B), None, None));
+    assert_eq!(state.reason, Some(Ending::Left));
     assert_eq!(state.players.iter().map(|p| p.present).collect::<Vec<_>>(), [false, true]);
     // With the last of both the match is gone, and those who watch are told.
     table.say(B, In::MatchLeave).unwrap();

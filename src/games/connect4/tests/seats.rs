@@ -1,6 +1,6 @@
 //! Time and absence: who does not move, who is lost, who comes back, who does not.
 
-use super::super::packets::Closing;
+use super::super::packets::{Closing, Ending};
 use super::*;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -14,6 +14,7 @@ fn a_minute_without_a_move_loses() {
     assert_eq!(table.told(), []);
     let state = state_of(&table.tick(), B);
     assert_eq!((state.winner, state.turn, state.deadline_ms), (Some(B), None, None));
+    assert_eq!(state.reason, Some(Ending::Time));
     assert!(state.players.iter().all(|p| p.present), "both still sit there");
     assert_eq!(table.refused(A, In::MatchDrop { column: 0 }), Code::Conflict);
     table.ask(A, In::MatchRematch);
@@ -54,7 +55,8 @@ fn a_lost_player_keeps_the_seat_for_the_grace_and_then_loses() {
         table.drop(A, 0);
         table.told();
         assert_eq!(table.pass(GRACE - TICK), []);
-        assert_eq!(state_of(&table.tick(), A).winner, Some(A));
+        let state = state_of(&table.tick(), A);
+        assert_eq!((state.winner, state.reason), (Some(A), Some(Ending::Lost)));
         table.say(A, In::MatchLeave).unwrap();
         table.leave(A, Departure::Quit);
         table.leave(C, Departure::Quit);
@@ -67,7 +69,8 @@ fn who_says_goodbye_or_is_sent_away_loses_at_once() {
     for gone in [Departure::Quit, Departure::Closed(Code::Kicked), Departure::Closed(Code::Replaced)] {
         let (mut table, _) = Table::running();
         table.leave(A, gone);
-        assert_eq!(state_of(&table.told(), B).winner, Some(B));
+        let state = state_of(&table.told(), B);
+        assert_eq!((state.winner, state.reason), (Some(B), Some(Ending::Left)));
     }
 }
 
@@ -150,4 +153,96 @@ fn a_bot_waits_for_who_is_lost_as_anybody_does() {
     table.leave(A, Departure::Lost);
     table.pass(GRACE);
     assert!(table.is_empty());
+}
+
+#[test]
+fn nobody_sits_down_opposite_somebody_who_is_lost() {
+    let mut table = Table::with(3);
+    let id = id_of(&table.ask(A, In::MatchCreate { private: Some(true) }));
+    let join = In::MatchJoin { match_id: Some(id.clone()) };
+    table.leave(A, Departure::Lost);
+    table.told();
+    let refusal = table.say(B, join.clone()).unwrap_err();
+    assert_eq!((refusal.code, refusal.retry_after_ms), (Code::Conflict, Some(2000)), "it may be back");
+    // One may look on until then.
+    assert!(!table.ask(B, In::MatchSpectate { match_id: id }).players[0].present);
+    table.join(A);
+    assert!(state_of(&table.told(), B).players[0].present);
+    let begun = table.ask(B, join);
+    assert_eq!((begun.turn, begun.deadline_ms), (Some(A), Some(60_000)));
+}
+
+#[test]
+fn a_rematch_waits_for_who_is_lost() {
+    // Whoever asks first, and whether before or after the other is lost.
+    for lost_has_asked in [true, false] {
+        let (mut table, _) = Table::running();
+        table.win_for_a();
+        if lost_has_asked {
+            table.ask(B, In::MatchRematch);
+        }
+        table.leave(B, Departure::Lost);
+        let asked = table.ask(A, In::MatchRematch);
+        assert_eq!((asked.winner, asked.turn, asked.deadline_ms), (Some(A), None, None), "it is still over");
+        assert_eq!(asked.players.iter().map(|p| p.rematch).collect::<Vec<_>>(), [true, lost_has_asked]);
+        table.told();
+        assert_eq!(table.pass(GRACE - TICK), []);
+        table.join(B);
+        let back = state_of(&table.told(), A);
+        if lost_has_asked {
+            assert_eq!(
+                (back.turn, back.deadline_ms, back.moves),
+                (Some(B), Some(60_000), 0),
+                "now it begins"
+            );
+        } else {
+            assert_eq!(back.turn, None, "it has not asked");
+            assert_eq!(table.ask(B, In::MatchRematch).turn, Some(B));
+        }
+    }
+}
+
+#[test]
+fn a_rematch_with_who_does_not_come_back_never_begins() {
+    let (mut table, _) = Table::running();
+    table.win_for_a();
+    table.ask(B, In::MatchRematch);
+    table.leave(B, Departure::Lost);
+    table.ask(A, In::MatchRematch);
+    table.told();
+    let state = state_of(&table.pass(GRACE), A);
+    assert_eq!((state.turn, state.winner, state.reason), (None, Some(A), Some(Ending::Four)));
+    assert_eq!(table.refused(A, In::MatchRematch), Code::Conflict, "the other has left");
+}
+
+#[test]
+fn the_name_of_a_lost_player_is_taken_until_its_seat_is_free() {
+    let (mut table, _) = Table::running();
+    table.leave(B, Departure::Lost);
+    assert!(table.play.has_name("P2") && table.play.has_name("p2"), "whatever its case");
+    table.pass(GRACE - TICK);
+    assert!(table.play.has_name("P2"));
+    table.tick();
+    assert!(!table.play.has_name("P2"), "the seat is forfeited");
+    // Who has no seat to come back to, or went on purpose, leaves its name at once.
+    assert!(table.play.has_name("P3"));
+    table.leave(C, Departure::Lost);
+    table.leave(A, Departure::Quit);
+    assert!(!table.play.has_name("P3") && !table.play.has_name("P1"));
+}
+
+#[test]
+fn an_account_of_a_guest_s_name_is_shown_with_a_number() {
+    let mut table = Table::with(0);
+    let guest = PlayerId(PlayerId::FIRST_GUEST);
+    table.join_as(guest, "Ann", None);
+    table.join_as(A, "ANN", Some(AccountId(1)));
+    let id = id_of(&table.ask(A, In::MatchCreate { private: None }));
+    let state = table.ask(guest, In::MatchJoin { match_id: Some(id) });
+    assert_eq!(state.players.iter().map(|p| &*p.name).collect::<Vec<_>>(), ["ANN#2", "Ann"]);
+    // Over a second connection it is the same player, and the name is free again in between.
+    table.leave(A, Departure::Closed(Code::Replaced));
+    table.leave(guest, Departure::Quit);
+    table.join_as(A, "ANN", Some(AccountId(1)));
+    assert_eq!(&*table.ask(A, In::MatchCreate { private: None }).players[0].name, "ANN");
 }

@@ -240,6 +240,7 @@ impl Config {
             message_burst: from.number("message_burst", 1..=100_000)?,
             duplicate_window: from.millis("duplicate_window_ms", 0..=60_000)?,
             outbox_limit: from.size("outbox_limit", limits::OUTBOX_LIMIT)?,
+            resume_grace: from.millis("resume_grace_ms", 0..=3_600_000)?,
         };
         let registry = crate::registry::Settings {
             max_connections: from.size("max_connections", 1..=1_000_000)?,

@@ -72,6 +72,14 @@ pub const CONTROL_BYTES: usize = 256 << 10;
 pub const OUTBOX_LIMIT: std::ops::RangeInclusive<usize> = (128 << 10)..=(64 << 20);
 /// How long a peer may stay over the soft limit (half of `outbox_limit`) before it is closed `slow_consumer`.
 pub const SLOW_TIME: Duration = Duration::from_secs(10);
+/// Sealed batches of one player that are kept until it has acknowledged them; over it the oldest are let go.
+pub const REPLAY_BATCHES: usize = 256;
+/// Bytes of such batches, shared bodies counted in full; while a player's connection is lost, those that wait for it too.
+pub const REPLAY_BYTES: usize = 1 << 20;
+/// Packets that wait for a player whose connection is lost; over it they are let go, and it is told everything afresh.
+pub const LINGERING_PACKETS: usize = 4096;
+/// How often a peer is asked whether it has what it was sent, at the most.
+pub const ACKNOWLEDGE_INTERVAL: Duration = Duration::from_secs(1);
 /// Packets of one player that wait for a tick; over it the peer's socket is not read.
 pub const INBOX_PLAYER: usize = 256;
 /// Packets of all players that wait for one game's tick.
@@ -144,6 +152,7 @@ const _: () = assert!(HTTP_TARGET < HTTP_HEAD, "414 can be told before 431");
 const _: () = assert!(HTTP_HEAD <= u16::MAX as usize, "positions within a head are u16");
 const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
+const _: () = assert!(BATCH_BYTES * 2 <= REPLAY_BYTES, "a replay holds whole batches");
 const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);
 const _: () = assert!(CONTROL_BURST >= CONTROL_RATE);
 const _: () = assert!(

@@ -36,6 +36,11 @@ impl Arrivals {
         at_once
     }
 
+    /// Somebody who stood in the line goes by another id from here on, and stands at its end.
+    pub(super) fn follow(&mut self, conn: ConnId) {
+        self.line.push_back(conn);
+    }
+
     /// Everybody who stands in the line, and some who did.
     pub(super) fn line(&self) -> impl Iterator<Item = ConnId> {
         self.line.iter().copied()

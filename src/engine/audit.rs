@@ -16,7 +16,12 @@ const SLACK: usize = 4 << 10;
 impl Engine {
     /// Open connections, those too that are being refused.
     pub fn connections(&self) -> usize {
-        self.core.peers.len()
+        self.core.connections()
+    }
+
+    /// Players without a connection who may come back.
+    pub fn lingering(&self) -> usize {
+        self.core.lingering
     }
 
     /// Players who have been let in and have not left, over all games.
@@ -46,19 +51,23 @@ impl Engine {
     /// The first thing that is not as it should be: a mistake in the engine.
     pub fn audit(&self) -> Result<(), String> {
         let core = &self.core;
-        let (mut accounted, mut refused, mut waiting) = (0, 0, 0);
+        let (mut accounted, mut refused, mut waiting, mut lingering, mut tokens) = (0, 0, 0, 0, 0);
         let mut seats = vec![0; core.realms.len()];
         for (conn, peer) in core.peers.iter() {
             self.audit_peer(conn, peer).map_err(|wrong| format!("{conn}: {wrong}"))?;
             accounted += peer.accounted();
             refused += usize::from(peer.refused);
+            lingering += usize::from(peer.lingers());
             if let (Some(game), Some(seat)) = (peer.game, &peer.seat) {
                 seats[usize::from(game.0)] += 1;
                 waiting += usize::from(seat.waits);
+                tokens += seat.tokens.valid().filter(|token| self.tokens.holder(*token) == Some(conn)).count();
             }
         }
         equal("bytes of all peers", core.memory() - core.inbox_bytes, accounted)?;
         equal("refused connections", self.refusing, refused)?;
+        equal("lingering players", core.lingering, lingering)?;
+        equal("tokens", self.tokens.held(), tokens)?;
         equal("players", self.players(), seats.iter().sum())?;
         for (realm, seats) in core.realms.iter().zip(seats) {
             equal("names in use", realm.names_in_use(), seats)?;
@@ -74,14 +83,15 @@ impl Engine {
         let session = &peer.session;
         let settings = &self.core.settings.session;
         let phase = session.phase();
-        if (phase == Phase::Playing) != peer.seat.is_some() {
+        if matches!(phase, Phase::Playing | Phase::Lingering) != peer.seat.is_some() {
             return Err(format!("{phase:?}, and its seat is {:?}", peer.seat));
         }
         if peer.paused != self.paused.contains(&conn) {
             return Err("it is paused, and will not be woken, or the other way round".to_owned());
         }
-        // Whoever is queued has been told something that was not offered to its socket yet.
-        if !peer.queued {
+        // Whoever is queued has been told something that was not offered to its socket yet; who lingers is looked at by the
+        // sweep.
+        if !peer.queued && !peer.lingers() {
             equal("its bytes", peer.accounted(), peer.memory())?;
         }
         let most = settings.outbox_limit + limits::CONTROL_BYTES + SLACK;

@@ -14,6 +14,7 @@ use super::core::HeldBack;
 use super::events::Event;
 use super::game::{Departure, Refusal, Roster, is_in_names};
 use super::host::Sender;
+use super::tokens::SeatTokens;
 use crate::account::{TokenDigest, Username};
 use crate::address::AddressKey;
 use crate::ids::{AccountId, ConnId, GameId, PlayerId};
@@ -35,6 +36,8 @@ pub(super) struct Seat {
     pub(super) owner: Option<Box<Owner>>,
     /// Whether its game has not been told of it yet.
     pub(super) waits: bool,
+    /// What it is resumed by.
+    pub(super) tokens: SeatTokens,
 }
 
 impl Seat {
@@ -85,14 +88,12 @@ impl Engine {
             Ok(Credentials::Token(token)) => {
                 let Login { account, name, digest } = self.login_of(token, now)?;
                 self.renew(digest, now);
-                self.seat_account(conn, id, Owner { account, name, digest: Some(digest) }, now)
+                self.seat_account(conn, id, Owner { account, name, digest: Some(digest) }, false, now)
             }
             Ok(Credentials::Password { username, password }) => {
                 self.begin_login(conn, id, username, password, now)
             }
-            Ok(Credentials::Resume(_)) => {
-                Err(Refusal::new(Code::SessionExpired, "this session is over; log in again"))
-            }
+            Ok(Credentials::Resume(resume)) => self.resume(conn, id, resume, now),
             Err(field) => {
                 let message =
                     format!("give exactly one of token, username with password, guest, resume ({field})");
@@ -132,15 +133,20 @@ impl Engine {
         self.next_guest += 1;
         let host = &self.hosts[usize::from(game.0)];
         let name = self.core.realm_mut(game).reserve_name(name, |name| host.has_name(name));
+        let (resume_token, token) = self.issue_token();
         let response = AuthResponse {
             player_id: Some(player),
             username: name.clone(),
             guest: true,
+            resume_grace_ms: self.resume_grace_ms(),
+            resume_token,
             full_state: true,
             ..AuthResponse::default()
         };
         self.core.tell(conn, id, &ServerControl::AuthResponse(Box::new(response)));
-        self.enter(conn, game, Seat { player, name: name.as_str().into(), owner: None, waits: false }, now);
+        let tokens = SeatTokens::new(token);
+        let seat = Seat { player, name: name.as_str().into(), owner: None, waits: false, tokens };
+        self.enter(conn, game, seat, now);
         self.core.observe(|| Event::Discovered { player, name, guest: true });
         Ok(())
     }
@@ -186,7 +192,8 @@ impl Engine {
         now: Time,
     ) {
         if let Some(held) = self.take_held_back(conn) {
-            if let Err(refusal) = self.seat_account(conn, id, Owner { account, name, digest: None }, now) {
+            let owner = Owner { account, name, digest: None };
+            if let Err(refusal) = self.seat_account(conn, id, owner, false, now) {
                 self.refuse(conn, id, refusal, now);
             }
             self.go_on_reading(conn, held, now);
@@ -215,12 +222,14 @@ impl Engine {
         self.core.call_attention(conn);
     }
 
-    /// Gives an account its place in the game whose path the connection came by.
-    fn seat_account(
+    /// Gives an account its place in the game whose path the connection came by. `comes_back`: it was here before a
+    /// restart, and is no newcomer.
+    pub(super) fn seat_account(
         &mut self,
         conn: ConnId,
         id: Option<u32>,
         owner: Owner,
+        comes_back: bool,
         now: Time,
     ) -> Result<(), Refusal> {
         let Some(game) = self.core.peers.get(conn).and_then(|peer| peer.game) else { return Ok(()) };
@@ -230,30 +239,31 @@ impl Engine {
         let older = enters.as_ref().and_then(|(player, _)| self.seated.get(&(game, *player)).copied());
         match older {
             Some(older) => self.replace(older, now),
+            None if comes_back => {}
             None => self.admit_newcomer()?,
         }
+        self.tokens.spend_survivors(game, owner.account);
         let player_id = enters.as_ref().map(|(player, _)| *player);
         let (player, name) = match enters {
             Some(enters) => enters,
             None => (self.next_in_lobby()?, owner.name.to_string()),
         };
         self.core.realm_mut(game).take_name(&name);
+        let (resume_token, token) = self.issue_token();
         let response = AuthResponse {
             player_id,
             account_id: Some(owner.account),
             username: owner.name.to_string(),
             characters,
+            resume_grace_ms: self.resume_grace_ms(),
+            resume_token,
             full_state: true,
             ..AuthResponse::default()
         };
         self.core.tell(conn, id, &ServerControl::AuthResponse(Box::new(response)));
         let account = owner.account;
-        self.enter(
-            conn,
-            game,
-            Seat { player, name: name.as_str().into(), owner: Some(Box::new(owner)), waits: false },
-            now,
-        );
+        let (tokens, owner) = (SeatTokens::new(token), Some(Box::new(owner)));
+        self.enter(conn, game, Seat { player, name: name.as_str().into(), owner, waits: false, tokens }, now);
         if self.accounts.is_new(account) {
             self.core.observe(|| Event::Discovered { player, name, guest: false });
         }
@@ -303,12 +313,12 @@ impl Engine {
         let Some(before) = peer.seat.take() else { return };
         self.vacate(game, conn, &before, now);
         let left = before.sender(conn, encoding);
-        let Seat { name: old_name, owner, .. } = *before;
+        let Seat { name: old_name, owner, tokens, .. } = *before;
         let realm = self.core.realm_mut(game);
         realm.release_name(&old_name);
         realm.take_name(&name);
         self.hosts[usize::from(game.0)].leave(left, Departure::Became(player));
-        self.take_seat(conn, game, Seat { player, name: name.into(), owner, waits: false });
+        self.take_seat(conn, game, Seat { player, name: name.into(), owner, waits: false, tokens });
     }
 
     // ---------------------------------------------------------------------------------------------------------- seats
@@ -320,6 +330,9 @@ impl Engine {
         peer.session.step(Step::Authenticated, now);
         peer.session.websocket.set_max_message(max_message);
         peer.session.outbox.begin_sequence();
+        if !self.core.settings.session.resume_grace.is_zero() {
+            peer.session.outbox.keep_batches();
+        }
         self.core.counters.players += 1;
         let waits = !self.arrivals.admit(conn);
         self.take_seat(conn, game, Seat { waits, ..seat });
@@ -330,6 +343,7 @@ impl Engine {
         let from = seat.sender(conn, peer.session.encoding);
         let account = seat.account();
         let name = (!seat.waits).then(|| seat.name.to_string());
+        self.tokens.hold(&seat.tokens, conn);
         if is_character(seat.player) {
             self.seated.insert((game, seat.player), conn);
             if let Some(digest) = seat.owner.as_ref().and_then(|owner| owner.digest) {

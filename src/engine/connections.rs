@@ -23,7 +23,7 @@ impl Engine {
         self.core.now = now;
         let ip = ip.to_canonical();
         let trusted = self.core.settings.trusted_proxies.iter().any(|network| network.contains(ip));
-        let room = self.core.peers.len() - self.refusing < self.core.settings.registry.max_connections;
+        let room = self.core.connections() - self.refusing < self.core.settings.registry.max_connections;
         let admitted = match trusted {
             _ if self.draining => Err(routes::refusal(Code::Shutdown)),
             true if room => Ok(None),
@@ -83,10 +83,11 @@ impl Engine {
     pub fn end_of_stream(&mut self, conn: ConnId, out: &mut impl Outgoing, now: Time) -> Next {
         self.core.now = now;
         let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
-        let was_playing = peer.session.phase().is_websocket();
-        peer.session.step(Step::Finish, now);
-        if was_playing {
-            self.leave_game(conn, Departure::Lost);
+        if peer.session.phase().is_websocket() {
+            self.lose(conn, Departure::Lost, false);
+        }
+        if let Some(peer) = self.core.peers.get_mut(conn) {
+            peer.session.step(Step::Finish, now);
         }
         self.flush(conn, out, now)
     }
@@ -94,7 +95,7 @@ impl Engine {
     /// The connection is no more: the last call for its id.
     pub fn disconnect(&mut self, conn: ConnId, now: Time) {
         self.core.now = now;
-        self.leave_game(conn, Departure::Lost);
+        self.lose(conn, Departure::Lost, false);
         let Some(peer) = self.core.remove(conn) else { return };
         self.refusing -= usize::from(peer.refused);
         if peer.game.is_some() {
@@ -138,7 +139,7 @@ impl Engine {
         }
         let time = core.wall_at(now);
         let Some(peer) = core.peers.get_mut(conn) else { return Next::Abort };
-        let stamp = Stamp { tick: core.tick, time, encoding: peer.session.encoding };
+        let stamp = Stamp { tick: core.tick, time, now, encoding: peer.session.encoding };
         let limit = core.settings.session.outbox_limit;
         let waited = peer.session.outbox.waiting();
         let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
@@ -168,6 +169,8 @@ impl Engine {
             _ if peer.abandoned => Next::Abort,
             Phase::Playing if peer.ending => Next::Pause,
             Phase::Closing if drained => Next::Finish,
+            // No driver knows it.
+            Phase::Lingering => Next::Abort,
             // A peer that does not take its answers may not ask for more of them.
             Phase::Closing | Phase::Http if !drained => Next::Pause,
             Phase::Http if peer.session.is_unanswered() => Next::Pause,

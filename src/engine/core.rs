@@ -54,6 +54,8 @@ pub(super) struct Peer {
     pub(super) ending: bool,
     /// Whether it was refused when it was accepted, and only reads why.
     pub(super) refused: bool,
+    /// Whether nothing of its game reaches it until that tells everything afresh.
+    pub(super) awaits_state: bool,
     /// Why the server ended it.
     pub(super) closed: Option<Code>,
     /// What came behind an `auth_request` whose answer is still being found out. Nothing more is read until then.
@@ -76,11 +78,37 @@ impl Peer {
             abandoned: false,
             ending: false,
             refused: false,
+            awaits_state: false,
             closed: None,
             held_back: None,
             inbox: (Tick(0), 0),
             accounted: 0,
         }
+    }
+
+    /// Parts the player from its connection, which is lost.
+    pub(super) fn part(&mut self, says_goodbye: bool, now: Time) -> Peer {
+        Peer {
+            session: self.session.part(says_goodbye, now),
+            game: self.game,
+            seat: self.seat.take(),
+            awaits_state: std::mem::take(&mut self.awaits_state),
+            inbox: self.inbox,
+            ..Peer::new(self.ip, now)
+        }
+    }
+
+    /// A player that lingered goes on over this connection.
+    pub(super) fn adopt(&mut self, player: Peer) {
+        self.session.adopt(player.session);
+        self.seat = player.seat;
+        self.awaits_state = player.awaits_state;
+        self.inbox = player.inbox;
+    }
+
+    /// Whether it is a player without a connection.
+    pub(super) fn lingers(&self) -> bool {
+        self.session.phase() == Phase::Lingering
     }
 
     /// Bytes of memory that the peer can make grow.
@@ -132,6 +160,8 @@ pub(super) struct Core {
     pub(super) settings: Settings,
     pub(super) rates: Rates,
     pub(super) peers: Registry<Peer>,
+    /// How many of the peers are players without a connection.
+    pub(super) lingering: usize,
     pub(super) realms: Vec<Realm>,
     pub(super) names: Vec<&'static str>,
     pub(super) attention: VecDeque<ConnId>,
@@ -180,6 +210,7 @@ impl Core {
         Core {
             rates: Rates::new(&settings.session),
             peers: Registry::new(settings.registry.clone()),
+            lingering: 0,
             settings,
             realms: Vec::new(),
             names: Vec::new(),
@@ -240,6 +271,17 @@ impl Core {
     /// A player is in the game from here on.
     pub(super) fn join(&mut self, game: GameId, player: PlayerId, conn: Option<ConnId>, encoding: Encoding) {
         self.realm_mut(game).join(player, conn, encoding);
+    }
+
+    /// A player who is told everything afresh hears its game again, perhaps in another encoding.
+    pub(super) fn hear_again(&mut self, game: GameId, player: PlayerId, encoding: Encoding) {
+        self.realm_mut(game).set_encoding(player, encoding);
+        let conn = self.realm(game).member(player).and_then(|member| member.conn);
+        let peer = conn.and_then(|conn| self.peers.get_mut(conn));
+        // Who has come back once more meanwhile, in another encoding, is told with the input of that.
+        if let Some(peer) = peer.filter(|peer| peer.session.encoding == encoding) {
+            peer.awaits_state = false;
+        }
     }
 
     /// Sends a game's packet.
@@ -345,7 +387,7 @@ impl Core {
     /// Has a peer flushed.
     pub(super) fn call_attention(&mut self, conn: ConnId) {
         let Some(peer) = self.peers.get_mut(conn) else { return };
-        if !peer.queued {
+        if !peer.queued && !peer.lingers() {
             peer.queued = true;
             self.attention.push_back(conn);
         }
@@ -380,8 +422,10 @@ impl Core {
         if code == Code::SlowConsumer {
             peer.session.outbox.drop_unsealed();
         }
-        let packet = ServerControl::Disconnect { code, message: message.to_owned(), retry_after_ms };
-        self.tell(conn, None, &packet);
+        if !peer.session.outbox.is_behind() {
+            let packet = ServerControl::Disconnect { code, message: message.to_owned(), retry_after_ms };
+            self.tell(conn, None, &packet);
+        }
         self.counters.closed(code);
         self.close_frame(conn, close, code.name());
     }
@@ -415,9 +459,39 @@ impl Core {
         Some(peer)
     }
 
+    /// Takes a player without a connection out.
+    pub(super) fn remove_lingering(&mut self, conn: ConnId) -> Option<Peer> {
+        self.peers.get(conn).filter(|peer| peer.lingers())?;
+        self.lingering -= 1;
+        self.remove(conn)
+    }
+
+    /// How many connections there are.
+    pub(super) fn connections(&self) -> usize {
+        self.peers.len() - self.lingering
+    }
+
+    /// Gives up what is kept for resumes only, the most of it first, until the budget is kept: whoever comes back is told
+    /// everything afresh.
+    pub(super) fn trim_replays(&mut self) {
+        let held = self.peers.iter().map(|(conn, peer)| (peer.session.outbox.trimmable(), conn));
+        let mut held: Vec<(usize, ConnId)> = held.filter(|(bytes, _)| *bytes > 0).collect();
+        held.sort_unstable_by_key(|(bytes, conn)| (std::cmp::Reverse(*bytes), conn.slot));
+        for (_, conn) in held {
+            if self.memory() <= self.settings.memory_limit {
+                return;
+            }
+            if let Some(peer) = self.peers.get_mut(conn) {
+                peer.session.outbox.trim();
+            }
+            self.account(conn);
+        }
+    }
+
     /// Who holds the most of the budget: those who have not said who they are first.
     pub(super) fn largest(&self) -> Option<ConnId> {
-        let rank = |peer: &Peer| (peer.session.phase() != Phase::Playing, peer.accounted);
+        let has_seat = |peer: &Peer| peer.seat.is_some();
+        let rank = |peer: &Peer| (!has_seat(peer), peer.accounted);
         let alive = self.peers.iter().filter(|(_, peer)| peer.accounted > 0 && !peer.abandoned);
         alive.max_by_key(|(_, peer)| rank(peer)).map(|(conn, _)| conn)
     }
@@ -443,7 +517,8 @@ impl Recipients<'_> {
         let Some((conn, peer)) = conn.and_then(|conn| Some((conn, self.peers.get_mut(conn)?))) else {
             return false;
         };
-        if peer.session.phase() != Phase::Playing {
+        let lingers = peer.lingers();
+        if peer.awaits_state || !(lingers || peer.session.phase() == Phase::Playing) {
             return false;
         }
         match push(&mut peer.session.outbox) {
@@ -453,7 +528,7 @@ impl Recipients<'_> {
             Pushed::Over if !peer.session.outbox.is_stuck() => {}
             Pushed::Over => self.doomed.push((conn, Code::SlowConsumer, SLOW.to_owned())),
         }
-        if !peer.queued {
+        if !peer.queued && !lingers {
             peer.queued = true;
             self.attention.push_back(conn);
         }

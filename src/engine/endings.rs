@@ -76,7 +76,8 @@ impl Engine {
         let all: Vec<(ConnId, Phase)> = self.core.peers.iter().map(|(c, p)| (c, p.session.phase())).collect();
         for (conn, phase) in all {
             match phase {
-                Phase::Auth | Phase::Playing => {
+                Phase::Auth | Phase::Playing | Phase::Lingering => {
+                    self.keep_tokens(conn);
                     self.close(conn, Code::Shutdown, "the server is stopping", None, now);
                 }
                 Phase::Http => self.finish_idle(conn, now),
@@ -123,16 +124,22 @@ impl Engine {
         }
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let phase = peer.session.phase();
-        if phase == Phase::Closing {
+        match phase {
             // It has been told another reason, or has left by itself.
-            return;
+            Phase::Closing => return,
+            Phase::Lingering => return self.end_lingering(conn, Departure::Closed(code)),
+            Phase::Http | Phase::Auth | Phase::Playing => {}
         }
         peer.closed = Some(code);
         if phase == Phase::Http {
             peer.session.step(Step::Finish, now);
             self.core.call_attention(conn);
         }
-        self.leave_game(conn, Departure::Closed(code));
+        match code {
+            // The contract's lost connections, beside those that end without a word.
+            Code::IdleTimeout | Code::SlowConsumer => self.lose(conn, Departure::Closed(code), true),
+            _ => self.leave_game(conn, Departure::Closed(code)),
+        }
         self.core.say_goodbye(conn, code, message, retry_after_ms);
     }
 
@@ -142,6 +149,7 @@ impl Engine {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let (Some(game), Some(seat)) = (peer.game, peer.seat.take()) else { return };
         let from = seat.sender(conn, peer.session.encoding);
+        self.tokens.void(&seat.tokens);
         self.core.realm_mut(game).release_name(&seat.name);
         self.core.counters.players -= 1;
         self.vacate(game, conn, &seat, now);
@@ -162,9 +170,13 @@ impl Engine {
         }
     }
 
-    /// Closes whoever holds the most until the budget is kept again.
+    /// Keeps the budget: what is only kept for resumes goes first, then whoever holds the most is closed.
     pub(super) fn keep_budget(&mut self, now: Time) {
         while self.core.memory() > self.core.settings.memory_limit {
+            self.core.trim_replays();
+            if self.core.memory() <= self.core.settings.memory_limit {
+                return;
+            }
             let Some(conn) = self.core.largest() else { return };
             self.core.fail(format!("memory_limit is reached: closing {conn}, which holds the most"));
             let Some(peer) = self.core.peers.get_mut(conn) else { return };

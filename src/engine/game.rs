@@ -109,7 +109,8 @@ pub enum Input<P> {
         /// yet, and [`Context::become_player`](super::Context::become_player) is how it gets there.
         account: Option<AccountId>,
     },
-    /// A player is gone: the last thing heard of it. The engine has taken it out of its region already.
+    /// A player is gone: the last thing heard of it. The engine has taken it out of its region already. Where its
+    /// connection was lost, that is when it has not come back in time.
     Left {
         /// Who.
         player: PlayerId,
@@ -148,6 +149,21 @@ pub enum Input<P> {
         /// The events, newest first.
         outcome: Result<Vec<LogEntry>, NotKept>,
     },
+    /// A player's connection is lost. It stays where it is for `resume_grace_ms`, and what it is sent is kept for it; then
+    /// it is [`Input::Resumed`] or [`Input::Left`]. A server that holds nobody's place never says it, nor of somebody who
+    /// takes a place over from another connection that still seemed open.
+    Lost {
+        /// Who.
+        player: PlayerId,
+    },
+    /// A player whose connection was lost is back.
+    Resumed {
+        /// Who.
+        player: PlayerId,
+        /// Whether what it missed was more than is kept: the game tells it everything afresh. Nothing sent to it since it
+        /// came back and before this reaches it.
+        full_state: bool,
+    },
 }
 
 /// What an account has in a game.
@@ -167,7 +183,7 @@ pub struct Roster {
 pub enum Departure {
     /// The client said so, with `disconnect` or a Close frame.
     Quit,
-    /// The connection ended without a word.
+    /// The connection ended without a word, and the player did not come back.
     Lost,
     /// The server ended it, for this reason.
     Closed(Code),

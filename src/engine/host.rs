@@ -38,6 +38,12 @@ pub(super) trait Hosted: Send {
     fn leave(&mut self, from: Sender, departure: Departure);
     /// Puts the news that a player has caught up before the game's next tick.
     fn caught_up(&mut self, from: Sender);
+    /// Puts the news that a player's connection is lost before the game's next tick.
+    fn lost(&mut self, from: Sender);
+    /// Puts the news that a lost player is back before the game's next tick.
+    fn resumed(&mut self, from: Sender, full_state: bool);
+    /// Whoever is about to join over one connection does so over another.
+    fn reconnect(&mut self, from: ConnId, to: ConnId);
     /// Whether packets of a player wait because it does.
     fn holds_packets_of(&self, player: PlayerId) -> bool;
     /// The bytes that all packets came as which wait because their players do.
@@ -210,6 +216,26 @@ impl<G: Game> Hosted for Host<G> {
         }
     }
 
+    fn lost(&mut self, from: Sender) {
+        if !from.waits {
+            self.push(from, None, Input::Lost { player: from.player });
+        }
+    }
+
+    fn resumed(&mut self, from: Sender, full_state: bool) {
+        if !from.waits {
+            self.push(from, None, Input::Resumed { player: from.player, full_state });
+        }
+    }
+
+    fn reconnect(&mut self, from: ConnId, to: ConnId) {
+        for pending in &mut self.inbox {
+            if pending.conn == Some(from) && matches!(pending.input, Input::Joined { .. }) {
+                pending.conn = Some(to);
+            }
+        }
+    }
+
     fn holds_packets_of(&self, player: PlayerId) -> bool {
         self.early.by_player.contains_key(&player)
     }
@@ -273,6 +299,7 @@ impl<G: Game> Hosted for Host<G> {
             match pending.input {
                 Input::Joined { player, .. } => core.join(self.id, player, pending.conn, encoding),
                 Input::Left { player, .. } => core.realm_mut(self.id).leave(player),
+                Input::Resumed { player, full_state: true } => core.hear_again(self.id, player, encoding),
                 _ => {}
             }
             self.handle(&mut Context::new(core, self.id), pending);

@@ -46,7 +46,7 @@ impl Engine {
                 websocket::Event::Text(message) => self.message(conn, Encoding::Json, message, now),
                 websocket::Event::Binary(message) => self.message(conn, Encoding::Postcard, message, now),
                 websocket::Event::Ping(payload) => self.answer_ping(conn, payload, now),
-                websocket::Event::Pong(_) => self.count_control(conn, now),
+                websocket::Event::Pong(payload) => self.take_pong(conn, payload, now),
                 websocket::Event::Close(_) => self.end_websocket(conn, &mut websocket, Departure::Quit, now),
                 websocket::Event::Error(error) => {
                     log::debug!("{conn}: {error}");
@@ -88,6 +88,19 @@ impl Engine {
         }
     }
 
+    /// A pong acknowledges what its ping named. One that answers no ping of ours counts like any control frame.
+    fn take_pong(&mut self, conn: ConnId, payload: &[u8], now: Time) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        let pong = peer.session.outbox.pong(payload);
+        let is_playing = peer.session.phase() == Phase::Playing;
+        if pong.names_a_batch && is_playing {
+            self.confirm_token(conn);
+        }
+        if !pong.is_due {
+            self.count_control(conn, now);
+        }
+    }
+
     fn count_control(&mut self, conn: ConnId, now: Time) {
         let rates = self.core.rates;
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
@@ -110,6 +123,12 @@ impl Engine {
         }
         let phase = peer.session.phase();
         let limited = peer.session.take_message(message.len(), &rates, now);
+        if phase == Phase::Playing {
+            peer.session.count_taken();
+            if peer.seat.as_ref().is_some_and(|seat| seat.tokens.is_unconfirmed()) {
+                self.confirm_token(conn);
+            }
+        }
         if phase == Phase::Playing
             && limited.is_ok()
             && let Some(usual) = packet::open_usual(sent_as, message)

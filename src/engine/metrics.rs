@@ -40,6 +40,10 @@ pub(super) struct Counters {
     pub(super) packets_dropped: u64,
     pub(super) duplicates: u64,
     pub(super) http_requests: u64,
+    /// Players that came back, those of them that were told everything afresh, and batches written again for the others.
+    pub(super) resumes: u64,
+    pub(super) full_states: u64,
+    pub(super) replayed: u64,
     /// Players who are in, over all games.
     pub(super) players: u64,
     pub(super) ticks: u64,
@@ -93,6 +97,13 @@ impl Counters {
     pub(super) fn sent_control(&mut self, variant: Variant) {
         self.packets_out += 1;
         count(&mut self.control.sent, variant, 1);
+    }
+
+    /// A player came back, to whom so many batches are written again; `None`: it is told everything afresh.
+    pub(super) fn resumed(&mut self, replayed: Option<u32>) {
+        self.resumes += 1;
+        self.full_states += u64::from(replayed.is_none());
+        self.replayed += u64::from(replayed.unwrap_or(0));
     }
 
     pub(super) fn refused(&mut self, code: Code) {
@@ -200,6 +211,7 @@ impl Histogram {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Gauges {
     pub(super) connections: u64,
+    pub(super) lingering: u64,
     pub(super) budget_bytes: u64,
     pub(super) resident_bytes: u64,
     pub(super) uptime_ms: u64,
@@ -234,6 +246,7 @@ impl Collector for Scrape {
         let g = &self.gauges;
         to.gauge("connections", "Open connections.", None, g.connections as f64)?;
         to.gauge("players", "Players who are in.", None, c.players as f64)?;
+        to.gauge("lingering", "Players whose connection is lost.", None, g.lingering as f64)?;
         to.gauge("uptime", "Time since the first tick.", Some(Unit::Seconds), g.uptime_ms as f64 / 1e3)?;
         to.gauge("resident_memory", "Resident memory.", Some(Unit::Bytes), g.resident_bytes as f64)?;
         to.gauge("buffer_memory", "Of memory_limit in use.", Some(Unit::Bytes), g.budget_bytes as f64)?;
@@ -259,6 +272,14 @@ impl Collector for Scrape {
             None,
             c.duplicates,
         )?;
+        to.counter("resumes", "Players who came back after a lost connection.", None, c.resumes)?;
+        to.counter(
+            "resumes_full_state",
+            "Of them, those who were told everything afresh.",
+            None,
+            c.full_states,
+        )?;
+        to.counter("batches_replayed", "Batches written again for those who came back.", None, c.replayed)?;
         to.counter("tick_overruns", "Ticks not written before the next was due.", None, c.overruns)?;
         self.encode_packets(&mut to)?;
         to.codes("refusals", "Refusals by code.", &c.refusals)?;

@@ -38,10 +38,12 @@ mod realm;
 mod record;
 mod regions;
 mod rest;
+mod resuming;
 mod routes;
 mod settings;
 mod status;
 mod sweep;
+mod tokens;
 
 use self::accounts::Accounts;
 use self::core::Core;
@@ -81,6 +83,8 @@ pub struct Engine {
     /// On which connection each account's player is.
     seated: HashMap<(GameId, PlayerId), ConnId>,
     arrivals: arrivals::Arrivals,
+    /// What lost players are resumed by.
+    tokens: tokens::Tokens,
     /// Peers whose sockets are not read until the next tick.
     paused: Vec<ConnId>,
     /// Peers that end when the next tick has answered their last packets.
@@ -118,6 +122,7 @@ impl Engine {
             next_in_lobby: PlayerId::FIRST_IN_LOBBY,
             seated: HashMap::new(),
             arrivals: arrivals::Arrivals::default(),
+            tokens: tokens::Tokens::new(secrets),
             paused: Vec::new(),
             ending: Vec::new(),
             refusing: 0,
@@ -181,6 +186,8 @@ impl Engine {
         mut hook: impl FnMut(ConnId, std::net::IpAddr, bool) + Send + 'static,
     ) {
         self.core.peers.set_hook(Box::new(move |change| match change {
+            // Who lingers has no connection.
+            registry::Change::Added(_, peer) | registry::Change::Removed(_, peer) if peer.lingers() => {}
             registry::Change::Added(conn, peer) => hook(conn, peer.ip, true),
             registry::Change::Removed(conn, peer) => hook(conn, peer.ip, false),
         }));

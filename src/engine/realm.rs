@@ -127,6 +127,25 @@ impl Realm {
         }
     }
 
+    /// A member's connection is another from here on; false where there is none whose connection was `from`.
+    pub(crate) fn reconnect(&mut self, player: PlayerId, from: ConnId, to: ConnId) -> bool {
+        let Some(&key) = self.by_player.get(&player) else { return false };
+        let member = &mut self.members[key as usize];
+        let is_it = member.conn == Some(from);
+        if is_it {
+            member.conn = Some(to);
+        }
+        is_it
+    }
+
+    /// A member is sent packets in this encoding from here on.
+    pub(crate) fn set_encoding(&mut self, player: PlayerId, encoding: Encoding) {
+        let Some(&key) = self.by_player.get(&player) else { return };
+        let before = std::mem::replace(&mut self.members[key as usize].encoding, encoding);
+        self.speakers[before as usize] -= 1;
+        self.speakers[encoding as usize] += 1;
+    }
+
     /// Whether any member is sent packets in this encoding.
     pub(crate) fn speaks(&self, encoding: Encoding) -> bool {
         self.speakers[encoding as usize] > 0

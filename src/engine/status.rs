@@ -16,6 +16,8 @@ struct Status {
     uptime_s: u64,
     connections: usize,
     players: u64,
+    /// Those of the players whose connection is lost.
+    lingering: usize,
     tick: TickStatus,
     memory: MemoryStatus,
     traffic: Traffic,
@@ -63,8 +65,9 @@ impl Engine {
             status: if self.draining { "draining" } else { "ok" },
             version: VERSION,
             uptime_s: self.uptime_ms(now) / 1000,
-            connections: self.core.peers.len() - self.refusing,
+            connections: self.core.connections() - self.refusing,
             players: counters.players,
+            lingering: self.core.lingering,
             tick: TickStatus {
                 rate_hz: self.core.settings.tick_rate.hz(),
                 count: counters.ticks,
@@ -96,7 +99,8 @@ impl Engine {
     /// What `GET /metrics` answers.
     pub(super) fn metrics(&self, now: Time) -> Response {
         let gauges = Gauges {
-            connections: (self.core.peers.len() - self.refusing) as u64,
+            connections: (self.core.connections() - self.refusing) as u64,
+            lingering: self.core.lingering as u64,
             budget_bytes: self.core.memory() as u64,
             resident_bytes: self.resident_bytes,
             uptime_ms: self.uptime_ms(now),

@@ -57,7 +57,8 @@ impl Engine {
             Due::Slow => {
                 self.close(conn, Code::SlowConsumer, SLOW, None, now);
             }
-            Due::Ping => self.heartbeat(conn),
+            Due::Ping => self.heartbeat(conn, now),
+            Due::GraceOver => self.give_up(conn),
             Due::Abandon => self.abandon(conn),
         }
     }
@@ -74,10 +75,9 @@ impl Engine {
     }
 
     /// Asks a quiet peer whether it is there. RFC 6455 section 5.5.2: a Ping may serve as a keepalive.
-    fn heartbeat(&mut self, conn: ConnId) {
+    fn heartbeat(&mut self, conn: ConnId, now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
-        let session = &mut peer.session;
-        session.websocket.ping(&[], None, session.outbox.control());
+        peer.session.outbox.ping(now);
         self.core.call_attention(conn);
     }
 }

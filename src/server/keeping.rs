@@ -49,6 +49,7 @@ mod with_storage {
                 return Err(StartError::TooManyBans);
             }
             load_games(&mut database, engine)?;
+            load_tokens(&mut database, engine)?;
             engine.use_storage();
             Ok(Keeping { opened: Some((database, hasher)), storage: None })
         }
@@ -115,6 +116,16 @@ mod with_storage {
             engine.load_game(game, records).map_err(StartError::storage)?;
         }
         Ok(())
+    }
+
+    /// Hands the engine the tokens that outlived the last stop, and deletes them: they are good for this start.
+    fn load_tokens(database: &mut Database, engine: &mut Engine) -> Result<(), StartError> {
+        let mut ask = |request| account::commit(database, &[request]).remove(0).map_err(StartError::storage);
+        let reply = ask(Engine::token_request())?;
+        match engine.load_tokens(reply) {
+            Some(deletion) => ask(deletion).map(drop),
+            None => Ok(()),
+        }
     }
 
     /// Whether there were any.

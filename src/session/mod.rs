@@ -7,6 +7,7 @@
 pub mod duplicates;
 pub mod outbox;
 pub mod phase;
+mod replay;
 
 use crate::http;
 use crate::limits;
@@ -38,6 +39,8 @@ pub struct Settings {
     pub duplicate_window: Duration,
     /// Bytes that may wait for one peer, within [`limits::OUTBOX_LIMIT`].
     pub outbox_limit: usize,
+    /// How long a player whose connection is lost stays in the world; zero: not at all.
+    pub resume_grace: Duration,
 }
 
 impl Default for Settings {
@@ -51,6 +54,7 @@ impl Default for Settings {
             message_burst: 120,
             duplicate_window: Duration::from_millis(100),
             outbox_limit: 1 << 20,
+            resume_grace: Duration::from_millis(30_000),
         }
     }
 }
@@ -97,10 +101,12 @@ pub enum Due {
     AuthTimeout,
     /// Nothing came for the timeout.
     IdleTimeout,
-    /// Nothing came for a heartbeat interval: ask whether somebody is there.
+    /// Nothing came for a heartbeat interval, or batches are not acknowledged: ask.
     Ping,
     /// More than half of the outbox's limit has waited for [`limits::SLOW_TIME`].
     Slow,
+    /// A lost player did not come back.
+    GraceOver,
     /// A closing peer does not take what is left for it.
     Abandon,
 }
@@ -128,6 +134,8 @@ pub struct Session {
     received: Time,
     /// When a heartbeat was last sent.
     pinged: Time,
+    /// Messages of the player that were taken, over all its connections.
+    taken: u64,
     /// The HTTP side; gone with the upgrade.
     http: Option<Box<Http>>,
     /// What was sent lately; there from the first packet on that may be a duplicate.
@@ -172,6 +180,7 @@ impl Session {
             since: now,
             received: now,
             pinged: now,
+            taken: 0,
             http: Some(Box::default()),
             duplicates: None,
         }
@@ -258,6 +267,52 @@ impl Session {
         self.since = now;
     }
 
+    /// A message of the player came, whatever becomes of it.
+    #[inline]
+    pub fn count_taken(&mut self) {
+        self.taken += 1;
+    }
+
+    /// How many messages of the player were taken, over all its connections.
+    pub fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// How long it has been in its phase.
+    pub fn has_stood(&self, now: Time) -> Duration {
+        now.since(self.since)
+    }
+
+    /// Parts the player from its connection, which is lost: what is returned lingers with all that is counted and limited
+    /// for the player. What is left here is to be closed. `says_goodbye` as in [`Outbox::part`].
+    pub fn part(&mut self, says_goodbye: bool, now: Time) -> Session {
+        let mut player = Session {
+            phase: self.phase,
+            encoding: self.encoding,
+            outbox: self.outbox.part(says_goodbye),
+            http: None,
+            ..Session::new(now)
+        };
+        player.take_counts(self);
+        player.step(Step::Lost, now);
+        player
+    }
+
+    /// The player that lingered goes on over this connection, which has just said so.
+    pub fn adopt(&mut self, mut player: Session) {
+        self.take_counts(&mut player);
+        self.outbox.adopt(player.outbox);
+    }
+
+    fn take_counts(&mut self, from: &mut Session) {
+        (self.messages, self.bytes, self.control) = (from.messages, from.bytes, from.control);
+        self.message_strikes = from.message_strikes;
+        self.control_strikes = from.control_strikes;
+        self.malformed = from.malformed;
+        self.duplicates = from.duplicates.take();
+        self.taken = from.taken;
+    }
+
     /// Whether a message of `len` bytes may come now. Refusals in a row are counted; one that passes ends the row.
     #[inline]
     pub fn take_message(&mut self, len: usize, rates: &Rates, now: Time) -> Result<(), Limited> {
@@ -325,8 +380,9 @@ impl Session {
                 if quiet {
                     self.pinged = now;
                 }
-                quiet.then_some(Due::Ping)
+                (quiet || self.outbox.is_to_ask(now)).then_some(Due::Ping)
             }
+            Phase::Lingering => (stood >= settings.resume_grace).then_some(Due::GraceOver),
             Phase::Closing => (stood >= limits::LINGER_TIME).then_some(Due::Abandon),
         }
     }

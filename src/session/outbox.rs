@@ -5,17 +5,24 @@
 //! positions may still replace older ones. Once sealed it never changes: what the socket did not take stands in
 //! `unsent`, byte for byte.
 //!
+//! A player's batches are kept, in `replay`, until the peer has said that it has them: a WebSocket ping that carries
+//! the last `seq` goes behind the batch it names, at most once a second, and its pong acknowledges. **A player whose
+//! connection is lost takes its part of the outbox along** ([`Outbox::part`]); on a new connection the write cursor
+//! moves back to what was not seen ([`Outbox::resume`], [`Outbox::adopt`]). While nobody is there packets of low priority
+//! are spared, and what is over its bounds is let go altogether.
+//!
 //! Control frames and HTTP answers go before the next batch, never into the middle of one; the Close frame goes
 //! last. One flush is one write, as long as the socket takes it.
 //!
 //! Invariant: `bytes` is the sum of the queued bodies' lengths, and `connection` never exceeds the number of queued
 //! packets; both are checked after each change in debug builds.
 
+use super::replay::{Replay, Sealed};
 use crate::limits;
 use crate::outgoing::Outgoing;
 use crate::packet::{self, BatchHead, Body, Encoding, Priority};
 use crate::time::{Tick, Time, WallMs};
-use crate::websocket::{Header, OpCode};
+use crate::websocket::{self, Header, OpCode};
 use std::collections::VecDeque;
 
 /// Packets and control bytes on their way to one peer.
@@ -42,6 +49,26 @@ pub struct Outbox {
     /// Whether anything was pushed since [`Outbox::rest`] was last asked.
     busy: bool,
     over_soft_limit_since: Option<Time>,
+    /// Whether sealed batches are kept until they are acknowledged.
+    keeps: bool,
+    /// Whether nobody is there: the connection is lost, and packets wait for the next one.
+    is_away: bool,
+    /// Whether something that was never seen has been let go: only a full state helps.
+    has_lost: bool,
+    /// Whether the lost connection may have seen a goodbye under the number after `seq`.
+    said_goodbye: bool,
+    /// Whether batches went with the player that this connection was not told: nothing has the next number.
+    is_behind: bool,
+    /// Whether a ping is to go behind the batch that belongs to the connection.
+    greets: bool,
+    /// Pings whose pongs are still to come.
+    pongs_due: u8,
+    /// When the peer was last asked what it has.
+    asked: Time,
+    /// The batch that it was last asked about.
+    asked_about: u64,
+    /// What it has not said it has; nothing where it has said so.
+    replay: Option<Box<Replay>>,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +124,8 @@ pub struct Stamp {
     pub tick: Tick,
     /// The time told to the client.
     pub time: WallMs,
+    /// The same by the monotonic clock.
+    pub now: Time,
     /// How the peer reads packets.
     pub encoding: Encoding,
 }
@@ -108,6 +137,15 @@ struct Batch {
     queued: usize,
     packets: usize,
     bytes: usize,
+}
+
+/// What a pong was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pong {
+    /// Whether it answers a ping of ours, as far as their number goes.
+    pub is_due: bool,
+    /// Whether it names a batch that was written: a ping that carried its number has arrived.
+    pub names_a_batch: bool,
 }
 
 /// What a flush did.
@@ -146,6 +184,9 @@ impl Outbox {
     }
 
     fn put(&mut self, packet: Queued, limit: usize, now: Time) -> Pushed {
+        if self.is_away {
+            return self.put_away(packet);
+        }
         let mut outcome = Pushed::Queued;
         if packet.priority == Priority::Low {
             if self.waiting() + packet.body.len() > limit / 2 {
@@ -165,11 +206,206 @@ impl Outbox {
         if self.waiting() > limit { Pushed::Over } else { outcome }
     }
 
+    /// A packet comes while nobody is there.
+    fn put_away(&mut self, packet: Queued) -> Pushed {
+        self.lagging |= packet.priority == Priority::Low;
+        if packet.priority == Priority::Low || self.has_lost {
+            return Pushed::Dropped;
+        }
+        self.bytes += packet.body.len();
+        self.queue.push_back(packet);
+        self.keep_bounds_away();
+        if self.has_lost { Pushed::Dropped } else { Pushed::Queued }
+    }
+
+    /// Lets go of everything where more waits for an absent player than may.
+    fn keep_bounds_away(&mut self) {
+        let bytes = self.bytes + self.replay.as_ref().map_or(0, |replay| replay.bytes());
+        if bytes > limits::REPLAY_BYTES || self.queue.len() > limits::LINGERING_PACKETS {
+            self.forget();
+        }
+        self.check();
+    }
+
     /// From here on batches are numbered: what is queued now belongs to the connection, what follows to the player.
     pub fn begin_sequence(&mut self) {
         self.connection = self.queue.len();
         self.sequenced = true;
         self.check();
+    }
+
+    /// From here on numbered batches are kept until they are acknowledged.
+    pub fn keep_batches(&mut self) {
+        self.keeps = true;
+    }
+
+    /// Whether every batch that was sealed has been written on this connection, so that a goodbye is the next number.
+    pub fn is_all_written(&self) -> bool {
+        self.replay.as_ref().is_none_or(|replay| replay.is_written())
+    }
+
+    /// Whether a last batch would have a number that the peer does not expect.
+    pub fn is_behind(&self) -> bool {
+        self.is_behind
+    }
+
+    /// Number of the last batch that was written on this connection.
+    fn written(&self) -> u64 {
+        let unwritten = self.replay.as_ref().map_or(0, |replay| replay.len() - replay.written());
+        self.seq - unwritten as u64
+    }
+
+    /// Whether it is time to ask the peer what it has: something is kept that it was not asked about yet.
+    pub fn is_to_ask(&self, now: Time) -> bool {
+        let keeps = self.replay.as_ref().is_some_and(|replay| replay.written() > 0);
+        keeps
+            && self.asked_about != self.written()
+            && now.since(self.asked) >= limits::ACKNOWLEDGE_INTERVAL
+    }
+
+    /// Appends a ping that carries the number of the last batch written: RFC 6455 section 5.5.3, "A Pong frame sent in
+    /// response to a Ping frame must have identical Application data".
+    fn ask(&mut self, now: Time, out: &mut Vec<u8>) {
+        self.asked = now;
+        self.asked_about = self.written();
+        self.pongs_due = self.pongs_due.saturating_add(1);
+        websocket::encode(out, OpCode::Ping, &self.asked_about.to_be_bytes());
+    }
+
+    /// Has a ping go out with the next flush, behind all that was written: one that acknowledges where something is
+    /// kept, else one that only asks whether somebody is there.
+    pub fn ping(&mut self, now: Time) {
+        let mut control = std::mem::take(&mut self.control);
+        if self.is_to_ask(now) {
+            self.ask(now, &mut control);
+        } else {
+            self.pongs_due = self.pongs_due.saturating_add(1);
+            websocket::encode(&mut control, OpCode::Ping, &[]);
+        }
+        self.control = control;
+    }
+
+    /// A pong came: lets go of the batches that it says have arrived.
+    pub fn pong(&mut self, payload: &[u8]) -> Pong {
+        let is_due = self.pongs_due > 0;
+        self.pongs_due = self.pongs_due.saturating_sub(1);
+        let named = payload.try_into().ok().map(u64::from_be_bytes).filter(|seq| *seq <= self.written());
+        if let (Some(seq), Some(replay)) = (named, &mut self.replay) {
+            let before_oldest = self.seq - replay.len() as u64;
+            replay.drop_oldest(seq.saturating_sub(before_oldest) as usize);
+        }
+        Pong { is_due, names_a_batch: named.is_some() }
+    }
+
+    /// Parts the player from a connection that is lost: what is the player's is returned and goes on collecting, what is
+    /// left is the connection's alone, the rest of a frame first of all. `says_goodbye`: one more batch is told on it,
+    /// under the next number.
+    pub fn part(&mut self, says_goodbye: bool) -> Outbox {
+        let mut player = std::mem::take(self);
+        debug_assert!(player.sequenced && (player.is_all_written() || !says_goodbye));
+        let own: VecDeque<Queued> = player.queue.drain(..player.connection).collect();
+        let own_bytes = own.iter().map(|packet| packet.body.len()).sum();
+        *self = Outbox {
+            bytes: own_bytes,
+            connection: own.len(),
+            queue: own,
+            sequenced: true,
+            seq: player.seq,
+            greeted: player.greeted,
+            control: std::mem::take(&mut player.control),
+            unsent: std::mem::take(&mut player.unsent),
+            close: std::mem::take(&mut player.close),
+            pongs_due: player.pongs_due,
+            is_behind: !says_goodbye,
+            ..Outbox::default()
+        };
+        player.bytes -= own_bytes;
+        player.connection = 0;
+        (player.is_away, player.said_goodbye, player.greets) = (true, says_goodbye, false);
+        player.over_soft_limit_since = None;
+        player.spare_low();
+        player.keep_bounds_away();
+        self.check();
+        player
+    }
+
+    /// Drops the packets of low priority that wait.
+    fn spare_low(&mut self) {
+        let before = self.queue.len();
+        self.queue.retain(|packet| packet.priority != Priority::Low);
+        self.lagging |= self.queue.len() < before;
+        self.bytes = self.queue.iter().map(|packet| packet.body.len()).sum();
+    }
+
+    /// The player comes back and has seen everything up to and with `seq`: what it has not is sealed and is to be written
+    /// again, from there on. How many batches that are; `None` where they are not all held: see [`Outbox::restart`].
+    pub fn resume(&mut self, seq: u64, tick: Tick, time: WallMs) -> Option<u32> {
+        let kept = self.replay.as_ref().map_or(0, |replay| replay.len()) as u64;
+        let before_oldest = self.seq - kept;
+        let saw_goodbye = self.said_goodbye && seq == self.seq + 1;
+        let is_held = self.keeps && !self.has_lost && seq >= before_oldest;
+        if !is_held || (seq > self.seq && !saw_goodbye) {
+            return None;
+        }
+        if let Some(replay) = &mut self.replay {
+            replay.drop_oldest((seq.min(self.seq) - before_oldest) as usize);
+            replay.rewind();
+        }
+        self.seq += u64::from(saw_goodbye);
+        self.said_goodbye = false;
+        while !self.queue.is_empty() {
+            let batch = self.measure_batch();
+            self.seq += 1;
+            self.seal(batch, tick, time, false);
+        }
+        self.check();
+        Some(self.replay.as_ref().map_or(0, |replay| replay.len()) as u32)
+    }
+
+    /// The player comes back and is told everything afresh: nothing of what was is kept. The numbers go on.
+    pub fn restart(&mut self) {
+        self.forget();
+        (self.has_lost, self.lagging) = (false, false);
+        self.seq += u64::from(std::mem::take(&mut self.said_goodbye));
+    }
+
+    /// A new connection goes on with a player's part: what waits here belongs to the connection, and a ping goes behind it.
+    pub fn adopt(&mut self, player: Outbox) {
+        debug_assert!(!self.sequenced, "a connection has one player");
+        self.connection = self.queue.len();
+        self.queue.extend(player.queue);
+        self.bytes += player.bytes;
+        (self.sequenced, self.greets) = (true, true);
+        (self.seq, self.keeps, self.lagging) = (player.seq, player.keeps, player.lagging);
+        self.replay = player.replay;
+        self.busy = true;
+        self.check();
+    }
+
+    /// Lets go of everything that the peer may not have seen, and of what waits: only a full state helps then.
+    fn forget(&mut self) {
+        self.queue = VecDeque::new();
+        (self.bytes, self.connection) = (0, 0);
+        self.replay = None;
+        self.has_lost = true;
+    }
+
+    /// Gives memory back that is only for a resume, which is then a full state: what was written and not acknowledged;
+    /// and where nobody is there, all that waits.
+    pub fn trim(&mut self) {
+        if self.is_away && (self.replay.is_some() || !self.queue.is_empty()) {
+            self.forget();
+        } else if self.replay.as_ref().is_some_and(|replay| replay.is_written()) {
+            self.replay = None;
+        }
+    }
+
+    /// Bytes of memory that [`Outbox::trim`] gives back.
+    pub fn trimmable(&self) -> usize {
+        if self.is_away {
+            return self.memory();
+        }
+        self.replay.as_ref().filter(|replay| replay.is_written()).map_or(0, |replay| replay.memory())
     }
 
     /// Where whole control frames and HTTP answers are appended.
@@ -194,7 +430,9 @@ impl Outbox {
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        self.queue.is_empty() && self.control.is_empty() && self.unsent.is_empty() && self.close.is_empty()
+        let is_written = self.replay.as_ref().is_none_or(|replay| replay.is_written());
+        let nothing_whole = self.queue.is_empty() && self.control.is_empty() && is_written;
+        nothing_whole && self.unsent.is_empty() && self.close.is_empty()
     }
 
     /// Whether a flush has nothing to do: nothing waits, and there is nobody to be said to have caught up.
@@ -219,6 +457,7 @@ impl Outbox {
             + self.unsent.capacity()
             + self.close.capacity()
             + self.queue.capacity() * size_of::<Queued>()
+            + self.replay.as_ref().map_or(0, |replay| replay.memory())
     }
 
     /// Since when more than half of the hard limit waits.
@@ -230,6 +469,7 @@ impl Outbox {
     /// sense without is kept: the first packet of all, and those that belong to the connection once it plays.
     pub fn drop_unsealed(&mut self) {
         let kept = if self.sequenced { self.connection } else { usize::from(!self.greeted) };
+        self.has_lost |= self.keeps && self.queue.len() > kept;
         self.queue.truncate(kept);
         self.queue.shrink_to_fit();
         self.bytes = self.queue.iter().map(|packet| packet.body.len()).sum();
@@ -247,8 +487,14 @@ impl Outbox {
 
     /// Called now and then: a peer that got nothing since the last time owns no memory from here on.
     pub fn rest(&mut self) {
-        if !std::mem::take(&mut self.busy) && self.queue.is_empty() {
+        if std::mem::take(&mut self.busy) {
+            return;
+        }
+        if self.queue.is_empty() {
             self.queue = VecDeque::new();
+        }
+        if self.replay.as_ref().is_some_and(|replay| replay.len() == 0) {
+            self.replay = None;
         }
     }
 
@@ -299,46 +545,84 @@ impl Outbox {
         scratch.extend_from_slice(&self.control);
         // An idle peer owns no buffer: a pong now and then allocates, ten thousand silent peers do not.
         self.control = Vec::new();
-        let sealed = self.seal(stamp, scratch);
-        if self.queue.is_empty() && !self.close.is_empty() {
+        let wrote = self.write_connection_s(stamp, scratch)
+            || self.write_kept(stamp, scratch)
+            || self.write_new(stamp, scratch);
+        let is_last = self.queue.is_empty() && self.replay.as_ref().is_none_or(|replay| replay.is_written());
+        if is_last && !self.close.is_empty() {
             scratch.append(&mut self.close);
             self.close = Vec::new();
+        } else if is_last && wrote && self.is_to_ask(stamp.now) {
+            self.ask(stamp.now, scratch);
         }
-        sealed
+        wrote
     }
 
-    /// Seals one batch of what waits, as much as one batch holds, and appends it as one WebSocket frame.
-    fn seal(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
-        let Batch { queued, packets, bytes } = self.measure_batch();
-        if queued == 0 {
+    /// Writes what belongs to the connection, and behind it the ping that tells when it has arrived.
+    fn write_connection_s(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+        if self.sequenced && self.connection == 0 {
             return false;
         }
-        let of_connection = !self.sequenced || self.connection > 0;
-        if of_connection {
-            self.connection = self.connection.saturating_sub(queued);
-        } else {
-            self.seq += 1;
+        let batch = self.measure_batch();
+        if batch.queued == 0 {
+            return false;
         }
-        self.greeted = true;
-        let seq = if of_connection { 0 } else { self.seq };
-        let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
-        let len = head.message_len(stamp.encoding, packets, queued, bytes);
-        let opcode = if stamp.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
-        scratch.reserve(Header::MAX + len);
-        scratch.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
-        let start = scratch.len();
-        head.begin(stamp.encoding, packets, scratch);
-        for (i, packet) in self.queue.drain(..queued).enumerate() {
-            if i > 0 {
-                scratch.extend_from_slice(packet::separator(stamp.encoding));
-            }
-            scratch.extend_from_slice(&packet.body);
-        }
-        scratch.extend_from_slice(packet::end(stamp.encoding));
-        debug_assert_eq!(scratch.len() - start, len, "the frame's header tells the batch's length");
-        self.bytes -= bytes;
+        self.connection = self.connection.saturating_sub(batch.queued);
+        self.write_queued(0, batch, stamp, scratch);
+        drop(self.take_queued(batch));
         self.shrink();
+        if self.connection == 0 && std::mem::take(&mut self.greets) {
+            self.ask(stamp.now, scratch);
+        }
         true
+    }
+
+    /// Writes the next of the batches that were sealed before and are not on this connection yet.
+    fn write_kept(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+        let Some(replay) = &mut self.replay else { return false };
+        let seq = self.seq + 1 - (replay.len() - replay.written()) as u64;
+        let Some((batch, bodies)) = replay.write_next() else { return false };
+        let head = BatchHead { seq, tick: batch.tick, time: batch.time };
+        let size = (usize::from(batch.packets), batch.bytes as usize);
+        write_batch(head, stamp.encoding, size, bodies, scratch);
+        true
+    }
+
+    /// Seals one batch of what waits, as much as one batch holds, and writes it.
+    fn write_new(&mut self, stamp: Stamp, scratch: &mut Vec<u8>) -> bool {
+        let batch = self.measure_batch();
+        if batch.queued == 0 {
+            return false;
+        }
+        self.seq += 1;
+        self.write_queued(self.seq, batch, stamp, scratch);
+        self.seal(batch, stamp.tick, stamp.time, true);
+        true
+    }
+
+    fn write_queued(&mut self, seq: u64, batch: Batch, stamp: Stamp, scratch: &mut Vec<u8>) {
+        self.greeted = true;
+        let head = BatchHead { seq, tick: stamp.tick.0, time: stamp.time.0 };
+        let bodies = self.queue.range(..batch.queued).map(|packet| &packet.body);
+        write_batch(head, stamp.encoding, (batch.packets, batch.bytes), bodies, scratch);
+    }
+
+    /// Takes what is sealed out of the queue, and keeps it where it may have to be sent again.
+    fn seal(&mut self, batch: Batch, tick: Tick, time: WallMs, written: bool) {
+        if self.keeps {
+            let mut replay = self.replay.take().unwrap_or_default();
+            let bodies = self.take_queued(batch).map(|packet| packet.body);
+            replay.keep(Sealed::new(tick.0, time.0, batch.packets), bodies, written);
+            self.replay = Some(replay);
+        } else {
+            drop(self.take_queued(batch));
+        }
+        self.shrink();
+    }
+
+    fn take_queued(&mut self, batch: Batch) -> impl Iterator<Item = Queued> {
+        self.bytes -= batch.bytes;
+        self.queue.drain(..batch.queued)
     }
 
     /// What goes into the next batch.
@@ -393,6 +677,31 @@ impl Outbox {
     }
 }
 
+/// Appends one batch, of so many packets and bytes, as one WebSocket frame: all that is decided about what a batch is on
+/// the wire. The same batch may be written again, on another connection.
+fn write_batch<'a>(
+    head: BatchHead,
+    encoding: Encoding,
+    (packets, bytes): (usize, usize),
+    bodies: impl ExactSizeIterator<Item = &'a Body>,
+    out: &mut Vec<u8>,
+) {
+    let len = head.message_len(encoding, packets, bodies.len(), bytes);
+    let opcode = if encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+    out.reserve(Header::MAX + len);
+    out.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
+    let start = out.len();
+    head.begin(encoding, packets, out);
+    for (i, body) in bodies.enumerate() {
+        if i > 0 {
+            out.extend_from_slice(packet::separator(encoding));
+        }
+        out.extend_from_slice(body);
+    }
+    out.extend_from_slice(packet::end(encoding));
+    debug_assert_eq!(out.len() - start, len, "the frame's header tells the batch's length");
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -401,7 +710,12 @@ mod tests {
     use proptest::prelude::*;
 
     const LIMIT: usize = 1 << 20;
-    const STAMP: Stamp = Stamp { tick: Tick(7), time: WallMs(1_700_000_000_000), encoding: Encoding::Json };
+    const STAMP: Stamp = Stamp {
+        tick: Tick(7),
+        time: WallMs(1_700_000_000_000),
+        now: Time::START,
+        encoding: Encoding::Json,
+    };
 
     /// Takes at most so many bytes, then no more.
     struct Narrow {

@@ -227,6 +227,7 @@ impl Engine {
             self.accounts.swept = Some(now);
             self.accounts.logins.sweep(wall);
             self.accounts.bans.sweep(wall);
+            self.tokens.sweep(wall);
             // What storage knows of renewals is a little old; where all tickets are out, the next sweep will do.
             let lag = self.accounts.logins.lag_ms();
             let before = WallMs(wall.0.saturating_sub(lag));

@@ -88,6 +88,10 @@ impl Play {
             Input::Joined { player, account: Some(_), .. } => self.come_back(fx, player),
             Input::Left { player, departure: _ } => self.leave(fx, player),
             Input::CaughtUp { player } => self.tell_positions(fx, player),
+            // It stands where it stood.
+            Input::Lost { .. } => {}
+            Input::Resumed { player, full_state } if full_state => self.greet_again(player),
+            Input::Resumed { .. } => {}
             Input::Loaded { records } => self.load(fx, &records),
             Input::Committed { commit, outcome } => self.committed(fx, commit, outcome),
             Input::Log { reading, outcome } => self.answer_events(fx, reading, outcome),
@@ -146,6 +150,16 @@ impl Play {
         self.greetings.push(slot);
         if let Some(player) = self.players.get_mut(slot) {
             self.areas.stir(slot, player);
+        }
+    }
+
+    /// Somebody is to be told everything in this tick.
+    fn greet_again(&mut self, id: PlayerId) {
+        let Some(slot) = self.players.slot(id) else { return };
+        if let Some(player) = self.players.get_mut(slot)
+            && !std::mem::replace(&mut player.to_greet, true)
+        {
+            self.greetings.push(slot);
         }
     }
 

@@ -1,0 +1,348 @@
+//! Players whose connections are lost, and how they come back.
+//!
+//! Nobody decided that a lost player leaves: it stays in the world for `resume_grace`, its game hears
+//! [`Input::Lost`](super::Input) and no departure, and what it is told is collected within the bounds of its outbox. It
+//! **lingers**: its seat and its part of the session move to an entry of the registry that has no socket, whose id no
+//! driver ever sees, and that counts for its address as its connection did. The connection itself ends as any does.
+//!
+//! A resume takes all of that over to the new connection: what was not seen is written again, limits and counts go on. An
+//! old socket that still seems open is parted from its player first. Where what was missed is not held any more, or the
+//! encoding is another, the game tells everything afresh ([`Input::Resumed`](super::Input)), and until it does nothing
+//! reaches that player.
+//!
+//! At a stop nobody lingers, for nobody will be there: the tokens of accounts are kept with what else is saved, and the
+//! next server gives those players their places again. Which token stands for whom is in `tokens`.
+
+use super::Engine;
+use super::auth::Owner;
+use super::game::{Departure, Refusal};
+use super::tokens::Survivor;
+use crate::account::{Change, Record, RecordId, Reply, Request, Token, TokenDigest, Username};
+use crate::ids::{AccountId, ConnId, GameId};
+use crate::packet::{AuthResponse, Code, Resume, ServerControl};
+use crate::session::{Phase, Step};
+use crate::time::{Time, WallMs};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+/// Under which game's name the engine keeps what is its own: no game has it, for it is no lower-case word.
+const OWN: &str = "(engine)";
+/// Where it keeps the tokens that are to outlive a stop.
+const RESUMABLE: &str = "resumable";
+/// The version of what stands there.
+const VERSION: u32 = 1;
+
+/// A token that outlived its server, as it is kept under its digest.
+#[derive(Serialize, Deserialize)]
+struct KeptToken {
+    game: String,
+    account: AccountId,
+    name: String,
+    login: Option<String>,
+    expires: WallMs,
+}
+
+impl Engine {
+    // ------------------------------------------------------------------------------------------------------- tokens
+
+    /// A token for somebody who sits down: what the client is told, and what the seat keeps. None where nobody lingers.
+    pub(super) fn issue_token(&mut self) -> (Option<String>, Option<TokenDigest>) {
+        if self.core.settings.session.resume_grace.is_zero() {
+            return (None, None);
+        }
+        let token = self.tokens.issue();
+        (Some(token.expose()), Some(token.digest()))
+    }
+
+    /// For how long somebody lingers, as clients are told.
+    pub(super) fn resume_grace_ms(&self) -> u32 {
+        u32::try_from(self.core.settings.session.resume_grace.as_millis()).unwrap_or(u32::MAX)
+    }
+
+    /// The client has shown that it has its newest token.
+    pub(super) fn confirm_token(&mut self, conn: ConnId) {
+        let seat = self.core.peers.get_mut(conn).and_then(|peer| peer.seat.as_mut());
+        if let Some(seat) = seat {
+            self.tokens.confirm(&mut seat.tokens);
+        }
+    }
+
+    // ---------------------------------------------------------------------------------------------------- lingering
+
+    /// A connection is lost: its player lingers, or where that may not be, leaves for `departure`. Nothing for somebody
+    /// who does not play. `is_told`: the peer will be told a goodbye.
+    pub(super) fn lose(&mut self, conn: ConnId, departure: Departure, is_told: bool) {
+        match self.linger(conn, is_told) {
+            Some(lingering) => {
+                if let (Departure::Closed(code), Some(peer)) = (departure, self.core.peers.get_mut(lingering))
+                {
+                    peer.closed = Some(code);
+                }
+                self.tell_lost(lingering);
+            }
+            None => self.leave_game(conn, departure),
+        }
+    }
+
+    /// Parts a player from its connection; where it lingers. `None`: it does not, and nothing has happened.
+    fn linger(&mut self, conn: ConnId, is_told: bool) -> Option<ConnId> {
+        if self.draining || self.core.settings.session.resume_grace.is_zero() {
+            return None;
+        }
+        let now = self.core.now;
+        let peer = self.core.peers.get_mut(conn)?;
+        if peer.seat.is_none() || peer.ending || peer.session.phase() != Phase::Playing {
+            return None;
+        }
+        let is_told = is_told && peer.session.outbox.is_all_written();
+        let player = peer.part(is_told, now);
+        let address = self.core.peers.counted(conn);
+        self.core.peers.count(conn, None);
+        let lingering = self.core.peers.insert(address, player);
+        self.core.lingering += 1;
+        self.move_seat(conn, lingering);
+        self.core.account(conn);
+        self.core.account(lingering);
+        Some(lingering)
+    }
+
+    fn tell_lost(&mut self, lingering: ConnId) {
+        let Some(peer) = self.core.peers.get(lingering) else { return };
+        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
+        let from = seat.sender(lingering, peer.session.encoding);
+        self.hosts[usize::from(game.0)].lost(from);
+    }
+
+    /// A seat has moved from one entry to another: whatever leads to it leads there from here on.
+    fn move_seat(&mut self, from: ConnId, to: ConnId) {
+        let Some(peer) = self.core.peers.get(to) else { return };
+        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
+        let (player, waits) = (seat.player, seat.waits);
+        self.tokens.hold(&seat.tokens, to);
+        if let Some(seated) = self.seated.get_mut(&(game, player)) {
+            *seated = to;
+        }
+        if waits {
+            self.arrivals.follow(to);
+        }
+        if !self.core.realm_mut(game).reconnect(player, from, to) {
+            self.hosts[usize::from(game.0)].reconnect(from, to);
+        }
+    }
+
+    /// The grace of a lingering player is over.
+    pub(super) fn give_up(&mut self, lingering: ConnId) {
+        let Some(peer) = self.core.peers.get(lingering) else { return };
+        let departure = peer.closed.map_or(Departure::Lost, Departure::Closed);
+        self.end_lingering(lingering, departure);
+    }
+
+    /// A lingering player leaves.
+    pub(super) fn end_lingering(&mut self, lingering: ConnId, departure: Departure) {
+        self.leave_game(lingering, departure);
+        self.core.remove_lingering(lingering);
+        self.tell_stopped();
+    }
+
+    // ----------------------------------------------------------------------------------------------------- resuming
+
+    /// Has a connection take over the player of a lost one.
+    ///
+    /// # Errors
+    /// `session_expired`, whatever is wrong with the token.
+    pub(super) fn resume(
+        &mut self,
+        conn: ConnId,
+        id: Option<u32>,
+        resume: &Resume,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        let used = Token::parse(&resume.token).map_err(|_| expired())?.digest();
+        let game = self.core.peers.get(conn).and_then(|peer| peer.game).ok_or_else(expired)?;
+        let Some(holder) = self.tokens.holder(used) else {
+            return self.come_back(conn, id, game, used, now);
+        };
+        let lingering = self.free_player(holder, game, now).ok_or_else(expired)?;
+        self.take_over(conn, id, lingering, (used, resume.seq), now);
+        Ok(())
+    }
+
+    /// The player of `holder` as one that lingers: an old socket that still seems open is closed. `None` where its time
+    /// is over, or it plays another game.
+    fn free_player(&mut self, holder: ConnId, game: GameId, now: Time) -> Option<ConnId> {
+        let grace = self.core.settings.session.resume_grace;
+        let peer = self.core.peers.get(holder).filter(|peer| peer.game == Some(game))?;
+        match peer.session.phase() {
+            Phase::Lingering if peer.session.has_stood(now) < grace => Some(holder),
+            Phase::Lingering => {
+                self.give_up(holder);
+                None
+            }
+            _ => {
+                let mid_frame = peer.session.outbox.is_mid_frame();
+                let lingering = self.linger(holder, !mid_frame)?;
+                if mid_frame {
+                    // The rest of the frame would be told twice: here, and on the new connection.
+                    self.abandon(holder);
+                } else {
+                    self.close(holder, Code::Replaced, "the player goes on over another connection", None, now);
+                }
+                Some(lingering)
+            }
+        }
+    }
+
+    fn take_over(
+        &mut self,
+        conn: ConnId,
+        id: Option<u32>,
+        lingering: ConnId,
+        (used, seq): (TokenDigest, u64),
+        now: Time,
+    ) {
+        let (resume_token, newest) = self.issue_token();
+        let (tick, time, grace_ms) = (self.core.tick, self.core.wall_at(now), self.resume_grace_ms());
+        let encoding = self.core.peers.get(conn).map(|peer| peer.session.encoding);
+        let Some(mut player) = self.core.remove_lingering(lingering) else { return };
+        let (Some(mut seat), Some(game)) = (player.seat.take(), player.game) else { return };
+        self.tokens.renew(&mut seat.tokens, used, newest);
+        let outbox = &mut player.session.outbox;
+        let same = encoding == Some(player.session.encoding);
+        let replayed = if same { outbox.resume(seq, tick, time) } else { None };
+        if replayed.is_none() {
+            outbox.restart();
+            // Its game may not have heard of it yet: then it will tell everything anyway.
+            player.awaits_state = !seat.waits;
+        }
+        let full_state = replayed.is_none();
+        let roster = seat.owner.as_ref().map(|owner| {
+            self.hosts[usize::from(game.0)].roster(owner.account, owner.name.as_str()).characters
+        });
+        let in_lobby = seat.player.is_in_lobby();
+        let response = AuthResponse {
+            player_id: (!in_lobby).then_some(seat.player),
+            account_id: seat.account(),
+            username: seat.owner.as_ref().map_or(seat.name.to_string(), |owner| owner.name.to_string()),
+            guest: seat.owner.is_none(),
+            characters: roster.unwrap_or_default(),
+            resume_token,
+            resume_grace_ms: grace_ms,
+            resumed: true,
+            replayed: replayed.unwrap_or(0),
+            full_state,
+            received: player.session.taken(),
+        };
+        player.seat = Some(seat);
+        self.core.tell(conn, id, &ServerControl::AuthResponse(Box::new(response)));
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        peer.session.step(Step::Authenticated, now);
+        peer.adopt(player);
+        self.core.counters.resumed(replayed);
+        self.move_seat(lingering, conn);
+        self.tell_resumed(conn, full_state);
+    }
+
+    fn tell_resumed(&mut self, conn: ConnId, full_state: bool) {
+        let Some(peer) = self.core.peers.get(conn) else { return };
+        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
+        let from = seat.sender(conn, peer.session.encoding);
+        self.hosts[usize::from(game.0)].resumed(from, full_state);
+    }
+
+    // ------------------------------------------------------------------------------------------------ over a restart
+
+    /// The player of an account comes back that was here before the server was stopped.
+    fn come_back(
+        &mut self,
+        conn: ConnId,
+        id: Option<u32>,
+        game: GameId,
+        used: TokenDigest,
+        now: Time,
+    ) -> Result<(), Refusal> {
+        let wall = self.core.wall_at(now);
+        let survivor = self.tokens.survivor(used, game, wall).cloned().ok_or_else(expired)?;
+        let Survivor { account, name, login, .. } = survivor;
+        if login.is_some_and(|digest| !self.accounts.logins.is_live(digest, wall)) {
+            return Err(expired());
+        }
+        if let Some(banned) = self.account_ban(&name, now) {
+            return Err(banned);
+        }
+        if let Some(digest) = login {
+            self.renew(digest, now);
+        }
+        self.seat_account(conn, id, Owner { account, name, digest: login }, true, now)
+    }
+
+    /// Keeps the tokens of an account's player, which is about to end because the server stops.
+    pub(super) fn keep_tokens(&mut self, conn: ConnId) {
+        let Some(peer) = self.core.peers.get(conn) else { return };
+        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
+        let Some(owner) = &seat.owner else { return };
+        let grace = u64::from(self.resume_grace_ms());
+        let kept = KeptToken {
+            game: self.core.names[usize::from(game.0)].to_owned(),
+            account: owner.account,
+            name: owner.name.to_string(),
+            login: owner.digest.map(written),
+            expires: WallMs(self.core.wall_at(self.core.now).0.saturating_add(grace)),
+        };
+        for token in seat.tokens.valid().collect::<Vec<_>>() {
+            self.core.save(RecordId::new(OWN, RESUMABLE, written(token)), VERSION, &kept);
+        }
+    }
+
+    /// Asks for the tokens that outlived the last stop: handed to storage before anybody comes, and the reply to
+    /// [`Engine::load_tokens`].
+    pub fn token_request() -> Request {
+        Request::Records { game: OWN, collection: RESUMABLE.to_owned(), prefix: String::new() }
+    }
+
+    /// Takes the tokens that outlived the last stop. What storage is to do then: they are good for one start.
+    pub fn load_tokens(&mut self, reply: Reply) -> Option<Request> {
+        let Reply::Records(records) = reply else { return None };
+        let delete = |record: &Record| Change::Delete { id: RecordId::new(OWN, RESUMABLE, record.key.clone()) };
+        let changes: Vec<Change> = records.iter().map(delete).collect();
+        for record in records {
+            // One that cannot be read was written by a later release, or by hand: its player logs in again.
+            if let Some((token, survivor)) = self.read_kept(&record) {
+                self.tokens.keep_survivor(token, survivor);
+            }
+        }
+        (!changes.is_empty()).then_some(Request::Write { changes, events: Vec::new() })
+    }
+
+    fn read_kept(&self, record: &Record) -> Option<(TokenDigest, Survivor)> {
+        let kept: KeptToken = record.value.read().ok().filter(|_| record.version == VERSION)?;
+        let game = self.core.names.iter().position(|name| *name == kept.game)?;
+        let login = match &kept.login {
+            Some(text) => Some(read(text)?),
+            None => None,
+        };
+        let survivor = Survivor {
+            game: GameId(game as u16),
+            account: kept.account,
+            name: Username::new(&kept.name).ok()?,
+            login,
+            expires: kept.expires,
+        };
+        Some((read(&record.key)?, survivor))
+    }
+}
+
+
+fn written(digest: TokenDigest) -> String {
+    URL_SAFE_NO_PAD.encode(digest.0)
+}
+
+fn read(text: &str) -> Option<TokenDigest> {
+    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
+    bytes.try_into().ok().map(TokenDigest)
+}
+
+/// All that is told about a token that resumes nothing.
+fn expired() -> Refusal {
+    Refusal::new(Code::SessionExpired, "this session is over; log in again")
+}

@@ -1,0 +1,199 @@
+//! Resume tokens: which of them stand for whom, and which have been spent.
+//!
+//! A token is 32 random bytes, of a generator of their own, so that what a game draws as secret does not depend on who
+//! comes. Only its digest is kept, and by that it is looked up: how long that takes says nothing about a token.
+//!
+//! A seat has the **newest** token, which was told on its present connection, and perhaps an **older** one, which resumes
+//! too until the client has shown that it has the newest. Every other one is spent. Those that outlived a graceful stop
+//! stand for an account until its player comes in, one way or the other, or their time is over.
+
+use crate::account::{Token, TokenDigest, Username};
+use crate::ids::{AccountId, ConnId, GameId};
+use crate::random::Secrets;
+use crate::time::WallMs;
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, HashMap};
+
+/// The tokens of one seat.
+#[derive(Debug, Default)]
+pub(super) struct SeatTokens {
+    newest: Option<TokenDigest>,
+    /// What resumes until the newest is known to have arrived.
+    older: Option<Box<TokenDigest>>,
+}
+
+impl SeatTokens {
+    /// One token, and none older.
+    pub(super) fn new(newest: Option<TokenDigest>) -> SeatTokens {
+        SeatTokens { newest, older: None }
+    }
+
+    /// Those that resume.
+    pub(super) fn valid(&self) -> impl Iterator<Item = TokenDigest> + use<> {
+        [self.newest, self.older.as_deref().copied()].into_iter().flatten()
+    }
+
+    /// Whether the client has not shown yet that it has the newest.
+    pub(super) fn is_unconfirmed(&self) -> bool {
+        self.older.is_some()
+    }
+
+    /// A resume by `used` was answered with `newest`.
+    fn renew(&mut self, used: TokenDigest, newest: Option<TokenDigest>) {
+        *self = SeatTokens { newest, older: Some(Box::new(used)) };
+    }
+}
+
+/// Whose player a token stands for that outlived the server that gave it.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Survivor {
+    pub(super) game: GameId,
+    pub(super) account: AccountId,
+    pub(super) name: Username,
+    /// The login session that the player came in with.
+    pub(super) login: Option<TokenDigest>,
+    pub(super) expires: WallMs,
+}
+
+/// All tokens.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    secrets: Secrets,
+    /// Who holds the seat that a token is for.
+    holders: HashMap<TokenDigest, ConnId>,
+    survivors: BTreeMap<TokenDigest, Survivor>,
+}
+
+impl Tokens {
+    /// None yet. `key` is that of the engine's secrets.
+    pub(super) fn new(key: [u8; 32]) -> Tokens {
+        let own = Sha256::new().chain_update(key).chain_update(b"resume tokens").finalize();
+        Tokens { secrets: Secrets::new(own.into()), holders: HashMap::new(), survivors: BTreeMap::new() }
+    }
+
+    /// A new one, which stands for nobody yet.
+    pub(super) fn issue(&mut self) -> Token {
+        Token::new(&mut self.secrets)
+    }
+
+    /// Who holds the seat that it is for.
+    pub(super) fn holder(&self, token: TokenDigest) -> Option<ConnId> {
+        self.holders.get(&token).copied()
+    }
+
+    /// A seat is held by `conn` from here on.
+    pub(super) fn hold(&mut self, tokens: &SeatTokens, conn: ConnId) {
+        self.holders.extend(tokens.valid().map(|token| (token, conn)));
+    }
+
+    /// A seat is given up: nothing resumes it any more.
+    pub(super) fn void(&mut self, tokens: &SeatTokens) {
+        for token in tokens.valid() {
+            self.holders.remove(&token);
+        }
+    }
+
+    /// A seat was resumed by `used`, and `newest` is told: those two are what stands for it.
+    pub(super) fn renew(&mut self, tokens: &mut SeatTokens, used: TokenDigest, newest: Option<TokenDigest>) {
+        self.void(tokens);
+        tokens.renew(used, newest);
+    }
+
+    /// The newest token has arrived: the older one is spent.
+    pub(super) fn confirm(&mut self, tokens: &mut SeatTokens) {
+        if let Some(spent) = tokens.older.take() {
+            self.holders.remove(&*spent);
+        }
+    }
+
+    /// How many stand for somebody who is here.
+    pub(super) fn held(&self) -> usize {
+        self.holders.len()
+    }
+
+    /// A token of before the restart.
+    pub(super) fn keep_survivor(&mut self, token: TokenDigest, survivor: Survivor) {
+        self.survivors.insert(token, survivor);
+    }
+
+    /// Whom a token of before the restart stands for.
+    pub(super) fn survivor(&self, token: TokenDigest, game: GameId, wall: WallMs) -> Option<&Survivor> {
+        self.survivors.get(&token).filter(|survivor| survivor.game == game && survivor.expires > wall)
+    }
+
+    /// An account's player has come in: what it had before the restart is spent.
+    pub(super) fn spend_survivors(&mut self, game: GameId, account: AccountId) {
+        if !self.survivors.is_empty() {
+            self.survivors.retain(|_, survivor| (survivor.game, survivor.account) != (game, account));
+        }
+    }
+
+    /// Forgets those of before the restart whose time is over.
+    pub(super) fn sweep(&mut self, wall: WallMs) {
+        self.survivors.retain(|_, survivor| survivor.expires > wall);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CONN: ConnId = ConnId { slot: 3, generation: 1 };
+
+    #[test]
+    fn the_older_resumes_until_the_newest_has_arrived() {
+        let mut tokens = Tokens::new([7; 32]);
+        let [a, b, c] = std::array::from_fn(|_| tokens.issue().digest());
+        let mut seat = SeatTokens::new(Some(a));
+        tokens.hold(&seat, CONN);
+        tokens.renew(&mut seat, a, Some(b));
+        tokens.hold(&seat, CONN);
+        assert_eq!((tokens.holder(a), tokens.holder(b)), (Some(CONN), Some(CONN)));
+        // The answer with `b` was lost, and `a` is used again: `b` never arrived.
+        tokens.renew(&mut seat, a, Some(c));
+        tokens.hold(&seat, CONN);
+        assert_eq!((tokens.holder(a), tokens.holder(b), tokens.holder(c)), (Some(CONN), None, Some(CONN)));
+        assert!(seat.is_unconfirmed());
+        tokens.confirm(&mut seat);
+        assert_eq!((tokens.holder(a), tokens.holder(c)), (None, Some(CONN)));
+        assert!(!seat.is_unconfirmed());
+        tokens.void(&seat);
+        assert_eq!(tokens.held(), 0);
+    }
+
+    #[test]
+    fn whoever_uses_the_newest_has_it() {
+        let mut tokens = Tokens::new([7; 32]);
+        let [a, b, c] = std::array::from_fn(|_| tokens.issue().digest());
+        let mut seat = SeatTokens::new(Some(a));
+        tokens.renew(&mut seat, a, Some(b));
+        tokens.hold(&seat, CONN);
+        tokens.renew(&mut seat, b, Some(c));
+        tokens.hold(&seat, CONN);
+        assert_eq!((tokens.holder(a), tokens.holder(b), tokens.holder(c)), (None, Some(CONN), Some(CONN)));
+    }
+
+    #[test]
+    fn what_outlived_a_restart_ends_with_its_time_or_its_player() {
+        let mut tokens = Tokens::new([7; 32]);
+        let digests: [_; 3] = std::array::from_fn(|_| tokens.issue().digest());
+        let of = |account, expires| Survivor {
+            game: GameId(0),
+            account: AccountId(account),
+            name: Username::new("Ann").expect("a name"),
+            login: None,
+            expires: WallMs(expires),
+        };
+        for (digest, survivor) in digests.into_iter().zip([of(1, 10), of(1, 10), of(2, 5)]) {
+            tokens.keep_survivor(digest, survivor);
+        }
+        let finds = |tokens: &Tokens, at: usize, game, wall| {
+            tokens.survivor(digests[at], GameId(game), WallMs(wall)).is_some()
+        };
+        assert!(finds(&tokens, 0, 0, 9) && !finds(&tokens, 0, 0, 10) && !finds(&tokens, 0, 1, 9));
+        tokens.spend_survivors(GameId(0), AccountId(1));
+        assert!(!finds(&tokens, 0, 0, 9) && !finds(&tokens, 1, 0, 9) && finds(&tokens, 2, 0, 4));
+        tokens.sweep(WallMs(5));
+        assert!(tokens.survivors.is_empty());
+    }
+}

@@ -61,7 +61,8 @@ impl Engine {
             if let (Some(game), Some(seat)) = (peer.game, &peer.seat) {
                 seats[usize::from(game.0)] += 1;
                 waiting += usize::from(seat.waits);
-                tokens += seat.tokens.valid().filter(|token| self.tokens.holder(*token) == Some(conn)).count();
+                tokens +=
+                    seat.tokens.valid().filter(|token| self.tokens.holder(*token) == Some(conn)).count();
             }
         }
         equal("bytes of all peers", core.memory() - core.inbox_bytes, accounted)?;

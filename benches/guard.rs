@@ -188,7 +188,7 @@ fn encoding(len: usize) -> Rounds {
 
 /// Ten packets that were encoded before, put together to one recipient's batch.
 fn batch(encoding: Encoding) -> Rounds {
-    let bodies: Vec<Body> = (1..=10).map(|n| Body::from(vec![b'x'; 40 * n])).collect();
+    let bodies: Vec<Body> = (1..=10).map(|n| Body::from(vec![b'x'; 40 * n].as_slice())).collect();
     let bytes = bodies.iter().map(|body| body.len()).sum();
     let mut out = Vec::new();
     Box::new(move |round| {

@@ -124,7 +124,7 @@ fn assemble(c: &mut Criterion) {
         let body = |moves| {
             let mut out = Vec::new();
             encode(encoding, Kind::Game, None, &positions(moves), &mut out).expect("an enum encodes");
-            Body::from(out)
+            Body::from(out.as_slice())
         };
         let bodies: Vec<Body> = (1..=10).map(body).collect();
         let bodies_len = bodies.iter().map(|b| b.len()).sum();

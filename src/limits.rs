@@ -82,10 +82,19 @@ pub const LINGERING_PACKETS: usize = 4096;
 pub const ACKNOWLEDGE_INTERVAL: Duration = Duration::from_secs(1);
 /// Packets of one player that wait for a tick; over it the peer's socket is not read.
 pub const INBOX_PLAYER: usize = 256;
-/// Packets of all players that wait for one game's tick.
+/// Packets of all players that wait for one game's tick. Half of it is for whoever comes first, of the other half
+/// everybody has the same share.
 pub const INBOX_GAME: usize = 1 << 16;
 /// Messages that a client keeps to send them again after a resume, the newest ones: part of the contract.
 pub const RESEND_MESSAGES: usize = 256;
+/// Packets of all who stand in the line of arrivals of one game; shared in the same way.
+pub const INBOX_LINE: usize = 1 << 14;
+/// Of `memory_limit`, which part may be kept of what packets were in that all have read, for those to come.
+pub const SPARE_PART: usize = 16;
+/// Requests over HTTP that wait for one game's tick; a connection has one at a time.
+pub const CALLS_GAME: usize = 1 << 12;
+/// Bytes of what peers that are gone have sent for the coming tick; what is more is forgotten.
+pub const PARTING_BYTES: usize = 256 << 10;
 /// Newcomers that one tick hands to a game; the next one takes those who stand behind them.
 pub const JOINS_PER_TICK: usize = 64;
 /// Messages within the window that the duplicate filter remembers of a peer; over it the oldest is forgotten.
@@ -148,6 +157,7 @@ pub const TICK_SAMPLES: usize = 60 * 128;
 
 const _: () = assert!(READ_BUDGET_PEER <= READ_BUDGET_TURN);
 const _: () = assert!(RECEIVE_BUFFER >= HTTP_HEAD, "a head that may be accepted fits one read");
+const _: () = assert!(INBOX_PLAYER <= INBOX_LINE / 2 && INBOX_LINE <= INBOX_GAME);
 const _: () = assert!(HTTP_TARGET < HTTP_HEAD, "414 can be told before 431");
 const _: () = assert!(HTTP_HEAD <= u16::MAX as usize, "positions within a head are u16");
 const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());

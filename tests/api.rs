@@ -45,8 +45,18 @@ mod order;
 mod play;
 #[path = "api/proxies.rs"]
 mod proxies;
+#[cfg(all(feature = "storage", feature = "eternity"))]
+#[path = "api/replayed.rs"]
+mod replayed;
+#[path = "api/resume.rs"]
+mod resume;
+#[path = "api/resumed.rs"]
+mod resumed;
 #[path = "api/server.rs"]
 mod server;
+#[cfg(feature = "storage")]
+#[path = "api/sessions.rs"]
+mod sessions;
 #[path = "api/stop.rs"]
 mod stop;
 #[path = "api/upgrade.rs"]

@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`ledger`] knows what was confirmed, [`worker`] asks for things and writes that down, [`server`] is the process and
-//! [`client`] one request. [`walker`] is somebody in the world, whose place comes back.
+//! [`client`] one request, [`socket`] one packet. [`walker`] is somebody in the world, whose place comes back.
 #![cfg(all(unix, feature = "eternity", feature = "storage"))]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -19,6 +19,8 @@ mod ledger;
 mod places;
 #[path = "crash/server.rs"]
 mod server;
+#[path = "crash/socket.rs"]
+mod socket;
 #[path = "crash/walker.rs"]
 mod walker;
 #[path = "crash/worker.rs"]
@@ -58,7 +60,10 @@ fn what_was_confirmed_is_there_after_any_death() {
     let sum = |of: fn(&Worker) -> usize| workers.iter().map(of).sum::<usize>();
     let (confirmed, unanswered) = (sum(|worker| worker.confirmed), sum(|worker| worker.unanswered));
     println!("{confirmed} operations were confirmed and found; of {unanswered} nobody heard");
+    let by_packet = sum(|worker| worker.by_packet);
+    println!("{by_packet} of them were asked for by packets");
     assert!(confirmed as u64 > 10 * rounds, "so little happened that it proves little");
+    assert!(by_packet as u64 > rounds, "so few packets that they prove little");
     assert_eq!(served.stop(), Some(0));
 }
 

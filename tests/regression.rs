@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
-use evertick::engine::{Context, Engine, Event, Game, Input, Refusal, Settings, To};
-use evertick::ids::ConnId;
+use evertick::engine::{Context, Engine, Event, Game, Grid, Input, Refusal, Settings, To};
+use evertick::ids::{ConnId, RegionId};
 use evertick::packet::{
     AuthRequest, ClientControl, Code, Encoding, Kind, Packet, Priority, ServerControl, ServerPacket,
     encode_client,
@@ -174,6 +174,21 @@ fn that_the_engine_has_stopped_is_told_once() {
     assert_eq!(events.try_iter().filter(|event| matches!(event, Event::Stopped)).count(), 1);
 }
 
+#[test]
+fn a_step_is_seen_by_the_first_of_an_encoding_who_comes_in_behind_it() {
+    // It was encoded for those who were there when it was taken, and in the other encoding for nobody.
+    let mut square = Square::new(|_| {});
+    let walker = square.join();
+    square.send(walker, None, &In::Step);
+    let late = square.knock_speaking(Encoding::Postcard, &[]);
+    let request = AuthRequest { version: 1, guest: Some("Bob".to_owned()), ..AuthRequest::default() };
+    square.write(late, Kind::Control, None, &ClientControl::AuthRequest(request));
+    square.tick();
+    for conn in [walker, late] {
+        assert_eq!(square.heard(conn).last(), Some(&ServerPacket::Game(Out::Stepped)));
+    }
+}
+
 // ------------------------------------------------------------------------------------------------------ the square
 
 const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -184,6 +199,7 @@ enum In {
     Say { text: String },
     Shout { bytes: usize, times: u32 },
     Ask,
+    Step,
     Kick { code: Code },
 }
 
@@ -192,6 +208,7 @@ enum In {
 enum Out {
     Shouted { text: String },
     State,
+    Stepped,
 }
 
 /// A game in which anybody can make the server say anything.
@@ -205,17 +222,26 @@ impl Game for Rules {
     fn priority(packet: &Out) -> Priority {
         match packet {
             Out::Shouted { .. } => Priority::High,
-            Out::State => Priority::Low,
+            Out::State | Out::Stepped => Priority::Low,
         }
     }
 
     fn supersedes(packet: &Out) -> Option<u32> {
-        (*packet == Out::State).then_some(1)
+        matches!(packet, Out::State | Out::Stepped).then_some(1)
+    }
+
+    /// All stand in one place.
+    fn grids(&self) -> Vec<Grid> {
+        vec![Grid { columns: 1, rows: 1 }]
     }
 
     fn handle(&mut self, ctx: &mut Context<'_, Self>, input: Input<In>) -> Result<(), Refusal> {
+        if let Input::Joined { player, .. } = input {
+            ctx.enter(player, RegionId(0));
+        }
         let Input::Packet { player, packet } = input else { return Ok(()) };
         match packet {
+            In::Step => ctx.send(To::Around(RegionId(0)), &Out::Stepped),
             In::Say { text } => drop(text),
             In::Shout { bytes, times } => (0..times).for_each(|_| ctx.send(To::Everyone, &shouted(bytes))),
             In::Ask => ctx.reply(&Out::State),
@@ -234,7 +260,7 @@ fn shouted(bytes: usize) -> Out {
 /// The game with its people.
 struct Square {
     shell: Shell,
-    readers: Vec<(ConnId, Reader<Out>)>,
+    readers: Vec<(ConnId, Encoding, Reader<Out>)>,
 }
 
 fn watched() -> (Square, mpsc::Receiver<Event>) {
@@ -262,9 +288,13 @@ impl Square {
 
     /// Somebody connects whose socket takes everything, and sends `more` with its handshake.
     fn knock(&mut self, more: &[u8]) -> ConnId {
+        self.knock_speaking(Encoding::Json, more)
+    }
+
+    fn knock_speaking(&mut self, encoding: Encoding, more: &[u8]) -> ConnId {
         let conn = self.shell.accept(HERE, usize::MAX).unwrap();
-        self.readers.push((conn, Reader::new(Encoding::Json)));
-        self.shell.receive(conn, &mut [&opening(Encoding::Json), more].concat());
+        self.readers.push((conn, encoding, Reader::new(encoding)));
+        self.shell.receive(conn, &mut [&opening(encoding), more].concat());
         self.shell.attend(usize::MAX);
         conn
     }
@@ -291,8 +321,10 @@ impl Square {
     /// The same where the server finds no time for anybody else.
     fn write_out_of_turn<P: Serialize>(&mut self, conn: ConnId, kind: Kind, id: Option<u32>, packet: &P) {
         let (mut message, mut frame) = (Vec::new(), Vec::new());
-        encode_client(Encoding::Json, kind, id, packet, &mut message).unwrap();
-        encode_masked(&mut frame, OpCode::Text, &message, [1, 2, 3, 4]);
+        let encoding = self.readers.iter().find(|(who, ..)| *who == conn).unwrap().1;
+        let opcode = if encoding.is_text() { OpCode::Text } else { OpCode::Binary };
+        encode_client(encoding, kind, id, packet, &mut message).unwrap();
+        encode_masked(&mut frame, opcode, &message, [1, 2, 3, 4]);
         if let Some(id) = id {
             self.reader(conn).ask(id);
         }
@@ -327,6 +359,6 @@ impl Square {
     }
 
     fn reader(&mut self, conn: ConnId) -> &mut Reader<Out> {
-        &mut self.readers.iter_mut().find(|(who, _)| *who == conn).unwrap().1
+        &mut self.readers.iter_mut().find(|(who, ..)| *who == conn).unwrap().2
     }
 }

@@ -18,10 +18,13 @@ mod eternity;
 mod member;
 #[path = "simulation/paddock.rs"]
 mod paddock;
+#[cfg(feature = "storage")]
+#[path = "simulation/resident.rs"]
+mod resident;
 
 use evertick::engine::Settings;
 use evertick::random::Random;
-use evertick::sim::{Carriage, Conduct, Fate, Faults, Plan, Report, Scenario, Sim};
+use evertick::sim::{Carriage, Conduct, DiskFaults, Fate, Faults, Plan, Report, Scenario, Sim};
 use evertick::time::TickRate;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -83,6 +86,7 @@ fn without_faults_nobody_is_sent_away_and_nothing_is_lost() {
         conduct: vec![(Conduct::Honest, 1)],
         fate: vec![(Fate::Stays, 1)],
         carriage: vec![(Carriage::Prompt, 1)],
+        disk: DiskFaults::none(),
         ..Faults::default()
     };
     let plan = Plan { faults, engine: patient(), ..plan(1) };
@@ -215,6 +219,7 @@ fn patient() -> Settings {
     settings.session.resume_grace = Duration::from_secs(3);
     settings.session.auth_timeout = Duration::from_millis(1500);
     settings.session.outbox_limit = 128 << 10;
+    settings.session.resume_grace = Duration::from_millis(1200);
     #[cfg(feature = "storage")]
     {
         settings.admin_token = evertick::engine::AdminToken::new(member::ADMIN);

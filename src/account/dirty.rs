@@ -10,9 +10,9 @@
 
 use super::credentials::TokenDigest;
 use super::record::{Change, Json, RecordId, SavedRecord};
-use super::request::Saves;
+use super::request::{Renewal, Saves};
 use crate::limits;
-use crate::time::{Time, WallMs};
+use crate::time::Time;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ pub struct Dirty {
 #[derive(Debug, Default)]
 struct Pile {
     records: BTreeMap<RecordId, (u32, Json)>,
-    renewals: BTreeMap<TokenDigest, WallMs>,
+    renewals: BTreeMap<TokenDigest, Renewal>,
 }
 
 impl Pile {
@@ -60,11 +60,11 @@ impl Dirty {
         }
     }
 
-    /// Has the end of a login session moved to `expires`.
-    pub fn renew(&mut self, digest: TokenDigest, expires: WallMs) {
-        match self.round.renewals.get_mut(&digest) {
-            Some(place) => *place = expires,
-            None => drop(self.waiting.renewals.insert(digest, expires)),
+    /// Has a login session renewed; takes the place of an older renewal that waits.
+    pub fn renew(&mut self, renewal: Renewal) {
+        match self.round.renewals.get_mut(&renewal.digest) {
+            Some(place) => *place = renewal,
+            None => drop(self.waiting.renewals.insert(renewal.digest, renewal)),
         }
     }
 
@@ -130,8 +130,8 @@ impl Dirty {
             let value = || (record.version, record.value.clone());
             self.waiting.records.entry(record.id.clone()).or_insert_with(value);
         }
-        for (digest, expires) in &saves.renewals {
-            self.waiting.renewals.entry(*digest).or_insert(*expires);
+        for renewal in &saves.renewals {
+            self.waiting.renewals.entry(renewal.digest).or_insert(*renewal);
         }
     }
 
@@ -166,7 +166,7 @@ impl Dirty {
             }
         }
         while saves.records.len() + saves.renewals.len() < limits::SAVE_ITEMS {
-            let Some(renewal) = self.round.renewals.pop_first() else { break };
+            let Some((_, renewal)) = self.round.renewals.pop_first() else { break };
             saves.renewals.push(renewal);
         }
         saves

@@ -46,6 +46,7 @@ pub use failure::{Failure, HashError, Refused, StoreError};
 pub use hashing::{Hashed, Hasher, Work};
 pub use record::{Change, Json, LogEntry, NewEvent, Record, RecordId, SavedRecord};
 pub use request::{
-    Account, Answer, BanRecord, BanTarget, Errand, LoginSession, Reply, Request, Saves, Store, commit,
+    Account, Answer, BanRecord, BanTarget, Errand, LoginSession, Renewal, Reply, Request, Saves, Store,
+    commit,
 };
 pub use ticket::{Ticket, Tickets};

@@ -188,6 +188,19 @@ pub struct LoginSession {
     pub created: WallMs,
     /// When it expires, as far as storage knows: renewals come later ([`Saves::renewals`]).
     pub expires: WallMs,
+    /// When it was last used, as far as storage knows.
+    pub seen: WallMs,
+}
+
+/// A login session was used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Renewal {
+    /// Its token's SHA-256.
+    pub digest: TokenDigest,
+    /// When it expires now.
+    pub expires: WallMs,
+    /// When it was last used.
+    pub seen: WallMs,
 }
 
 /// A ban as it is kept.
@@ -238,8 +251,8 @@ impl fmt::Display for BanTarget {
 pub struct Saves {
     /// Records, each once.
     pub records: Vec<SavedRecord>,
-    /// When login sessions expire now; those that have ended stay ended.
-    pub renewals: Vec<(TokenDigest, WallMs)>,
+    /// Login sessions that were used, each once; those that have ended stay ended.
+    pub renewals: Vec<Renewal>,
 }
 
 /// Keeps things: a SQLite database for real, in a simulation the same in memory, with faults.

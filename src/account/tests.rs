@@ -188,7 +188,8 @@ fn what_could_not_be_saved_comes_again_unless_there_is_something_newer() {
     let mut dirty = Dirty::new();
     dirty.save(saved(1, 10));
     dirty.save(saved(2, 20));
-    dirty.renew(TokenDigest([1; 32]), WallMs(100));
+    let renewal = Renewal { digest: TokenDigest([1; 32]), expires: WallMs(100), seen: WallMs(40) };
+    dirty.renew(renewal);
     dirty.next(Time::START).expect("due");
     dirty.save(saved(2, 21));
     dirty.reported(false);
@@ -196,7 +197,7 @@ fn what_could_not_be_saved_comes_again_unless_there_is_something_newer() {
     dirty.ask();
     let again = dirty.next(Time::START).expect("asked for");
     assert_eq!(values(&again), [pair("1", "10"), pair("2", "21")]);
-    assert_eq!(again.renewals, [(TokenDigest([1; 32]), WallMs(100))]);
+    assert_eq!(again.renewals, [renewal]);
 }
 
 #[test]

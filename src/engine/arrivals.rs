@@ -5,8 +5,9 @@
 //! was encoded for each of them would be touched for good. So a tick takes [`limits::JOINS_PER_TICK`], first come first
 //! served, and the others stand here. Below that nobody waits, and nothing is reordered.
 //!
-//! To its peer somebody in the line plays already. What it sends waits in its host behind its own join; who leaves the
-//! line is forgotten, and its game never hears of it.
+//! Who comes out of the lobby, as a character, is a newcomer like any other. To its peer somebody in the line plays
+//! already. What it sends waits in its host behind its own join; who leaves the line is forgotten, and its game never
+//! hears of it.
 //!
 //! Invariant: a seat says that it waits exactly while its connection stands in the line.
 
@@ -69,6 +70,7 @@ impl Engine {
         seat.waits = false;
         let from = seat.sender(conn, peer.session.encoding);
         self.hosts[usize::from(game.0)].join(from, seat.name.to_string(), seat.account());
+        self.core.bring_forward(conn);
         true
     }
 }

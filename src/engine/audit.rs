@@ -5,6 +5,7 @@
 
 use super::Engine;
 use super::core::Peer;
+use super::inboxes::Held;
 use crate::ids::{ConnId, GameId, PlayerId, RegionId};
 use crate::limits;
 use crate::session::Phase;
@@ -24,7 +25,7 @@ impl Engine {
         self.core.lingering
     }
 
-    /// Players who have been let in and have not left, over all games.
+    /// Players in the world, over all games: who have been let in and have not left, without those in the lobby.
     pub fn players(&self) -> usize {
         self.core.counters.players as usize
     }
@@ -51,11 +52,12 @@ impl Engine {
     /// The first thing that is not as it should be: a mistake in the engine.
     pub fn audit(&self) -> Result<(), String> {
         let core = &self.core;
-        let (mut accounted, mut refused, mut waiting, mut lingering, mut tokens) = (0, 0, 0, 0, 0);
+        let (mut accounted, mut refused, mut waiting, mut early) = (0, 0, 0, 0);
+        let (mut lingering, mut tokens, mut in_world) = (0, 0, 0);
         let mut seats = vec![0; core.realms.len()];
         for (conn, peer) in core.peers.iter() {
             self.audit_peer(conn, peer).map_err(|wrong| format!("{conn}: {wrong}"))?;
-            accounted += peer.accounted();
+            accounted += peer.accounted;
             refused += usize::from(peer.refused);
             lingering += usize::from(peer.lingers());
             if let (Some(game), Some(seat)) = (peer.game, &peer.seat) {
@@ -63,13 +65,17 @@ impl Engine {
                 waiting += usize::from(seat.waits);
                 tokens +=
                     seat.tokens.valid().filter(|token| self.tokens.holder(*token) == Some(conn)).count();
+                early += if seat.waits { peer.held.packets as usize } else { 0 };
+                in_world += usize::from(!seat.player.is_in_lobby());
             }
         }
-        equal("bytes of all peers", core.memory() - core.inbox_bytes, accounted)?;
+        equal("bytes of all peers", core.memory(), accounted)?;
+        equal("packets of newcomers in line", self.hosts.iter().map(|host| host.early()).sum(), early)?;
+        at_most("bytes of those who are gone", core.parting_bytes, limits::PARTING_BYTES)?;
         equal("refused connections", self.refusing, refused)?;
         equal("lingering players", core.lingering, lingering)?;
         equal("tokens", self.tokens.held(), tokens)?;
-        equal("players", self.players(), seats.iter().sum())?;
+        equal("players", self.players(), in_world)?;
         for (realm, seats) in core.realms.iter().zip(seats) {
             equal("names in use", realm.names_in_use(), seats)?;
             realm.audit()?;
@@ -87,13 +93,16 @@ impl Engine {
         if matches!(phase, Phase::Playing | Phase::Lingering) != peer.seat.is_some() {
             return Err(format!("{phase:?}, and its seat is {:?}", peer.seat));
         }
+        if (peer.held != Held::default() && !peer.is_in_line()) != self.core.senders.contains(&conn) {
+            return Err("something of it waits and nobody knows, or the other way round".to_owned());
+        }
         if peer.paused != self.paused.contains(&conn) {
             return Err("it is paused, and will not be woken, or the other way round".to_owned());
         }
         // Whoever is queued has been told something that was not offered to its socket yet; who lingers is looked at by the
         // sweep.
         if !peer.queued && !peer.lingers() {
-            equal("its bytes", peer.accounted(), peer.memory())?;
+            equal("its bytes", peer.accounted, peer.memory())?;
         }
         let most = settings.outbox_limit + limits::CONTROL_BYTES + SLACK;
         at_most("bytes that wait", session.outbox.waiting(), most)?;

@@ -5,11 +5,12 @@
 //!
 //! A guest and a token are answered at once. A name and a password are found out by storage and hashing: until then nothing
 //! more is read of that peer, and what had come already is held back. An account plays as whomever its game's roster says;
-//! where that is nobody yet it comes into the **lobby**, under a player's id that stands for nobody in the world. Of one
+//! where that is nobody yet it comes into the **lobby**, under a player's id that stands for nobody in the world. Whoever is in
+//! the lobby takes no place of `max_players`: it takes one on entering the world, and finds it full or not then too. Of one
 //! player there is one live connection: the older is told `replaced`.
 
 use super::Engine;
-use super::accounts::{Asker, Login};
+use super::accounts::{Applicant, Login};
 use super::core::HeldBack;
 use super::events::Event;
 use super::game::{Departure, Refusal, Roster, is_in_names};
@@ -87,7 +88,7 @@ impl Engine {
             }
             Ok(Credentials::Token(token)) => {
                 let Login { account, name, digest } = self.login_of(token, now)?;
-                self.renew(digest, now);
+                self.renew(digest, now, now);
                 self.seat_account(conn, id, Owner { account, name, digest: Some(digest) }, false, now)
             }
             Ok(Credentials::Password { username, password }) => {
@@ -117,10 +118,14 @@ impl Engine {
         if !settings.open {
             return Err(Refusal::new(Code::WorldClosed, "the world takes no newcomers at the moment"));
         }
-        if self.core.counters.players as usize >= settings.max_players {
-            return Err(world_full("the world is full; try again later"));
+        self.admit_to_world()
+    }
+
+    fn admit_to_world(&self) -> Result<(), Refusal> {
+        match self.core.counters.players as usize >= self.core.settings.max_players {
+            true => Err(world_full("the world is full; try again later")),
+            false => Ok(()),
         }
-        Ok(())
     }
 
     fn seat_guest(&mut self, conn: ConnId, id: Option<u32>, name: &str, now: Time) -> Result<(), Refusal> {
@@ -164,7 +169,7 @@ impl Engine {
     ) -> Result<(), Refusal> {
         let Some(peer) = self.core.peers.get(conn) else { return Ok(()) };
         let address = AddressKey::from(peer.ip);
-        self.log_in(Asker::Socket(conn, id), address, username, password, now)?;
+        self.log_in(Applicant::Socket(conn, id), address, username, password, now)?;
         if let Some(peer) = self.core.peers.get_mut(conn) {
             peer.held_back = Some(Box::default());
         }
@@ -191,7 +196,7 @@ impl Engine {
         name: Username,
         now: Time,
     ) {
-        if let Some(held) = self.take_held_back(conn) {
+        if let Some(held) = self.take_held_back(conn, now) {
             let owner = Owner { account, name, digest: None };
             if let Err(refusal) = self.seat_account(conn, id, owner, false, now) {
                 self.refuse(conn, id, refusal, now);
@@ -202,15 +207,18 @@ impl Engine {
 
     /// A login on a WebSocket came to nothing.
     pub(super) fn refuse_login(&mut self, conn: ConnId, id: Option<u32>, refusal: Refusal, now: Time) {
-        if let Some(held) = self.take_held_back(conn) {
+        if let Some(held) = self.take_held_back(conn, now) {
             self.refuse(conn, id, refusal, now);
             self.go_on_reading(conn, held, now);
         }
     }
 
-    fn take_held_back(&mut self, conn: ConnId) -> Option<HeldBack> {
+    /// The peer is read again. What it was late with or silent about meanwhile was our doing: its deadlines run from here.
+    fn take_held_back(&mut self, conn: ConnId, now: Time) -> Option<HeldBack> {
         let peer = self.core.peers.get_mut(conn)?;
         let held = peer.held_back.take()?;
+        peer.session.heard(now);
+        peer.session.request_moved_on(now);
         (peer.session.phase() == Phase::Auth).then_some(*held)
     }
 
@@ -305,9 +313,19 @@ impl Engine {
             return;
         }
         let (player, name) = to;
-        if let Some(&older) = self.seated.get(&(game, player)) {
-            self.replace(older, now);
+        let older = self.seated.get(&(game, player)).copied();
+        let admitted = match older {
+            Some(older) => {
+                self.replace(older, now);
+                Ok(())
+            }
+            None if from.is_in_lobby() => self.admit_to_world(),
+            None => Ok(()),
+        };
+        if let Err(refusal) = admitted {
+            return self.refuse(conn, None, refusal, now);
         }
+        self.core.counters.players += u64::from(from.is_in_lobby());
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let encoding = peer.session.encoding;
         let Some(before) = peer.seat.take() else { return };
@@ -318,7 +336,8 @@ impl Engine {
         realm.release_name(&old_name);
         realm.take_name(&name);
         self.hosts[usize::from(game.0)].leave(left, Departure::Became(player));
-        self.take_seat(conn, game, Seat { player, name: name.into(), owner, waits: false, tokens });
+        let waits = !self.arrivals.admit(conn);
+        self.take_seat(conn, game, Seat { player, name: name.into(), owner, waits, tokens });
     }
 
     // ---------------------------------------------------------------------------------------------------------- seats
@@ -333,7 +352,7 @@ impl Engine {
         if !self.core.settings.session.resume_grace.is_zero() {
             peer.session.outbox.keep_batches();
         }
-        self.core.counters.players += 1;
+        self.core.counters.players += u64::from(!seat.player.is_in_lobby());
         let waits = !self.arrivals.admit(conn);
         self.take_seat(conn, game, Seat { waits, ..seat });
     }
@@ -365,7 +384,8 @@ impl Engine {
         debug_assert_eq!(self.seated.get(&at), Some(&conn), "one live connection of one player");
         self.seated.remove(&at);
         if let Some(digest) = seat.owner.as_ref().and_then(|owner| owner.digest) {
-            self.renew(digest, now);
+            let heard = self.core.peers.get(conn).map_or(now, |peer| peer.session.heard_at());
+            self.renew(digest, heard, now);
             self.accounts.logins.release(digest);
         }
     }
@@ -373,7 +393,7 @@ impl Engine {
     /// A packet of somebody in the lobby renews the login session; in the world, being there does.
     pub(super) fn renew_by_packet(&mut self, conn: ConnId, now: Time) {
         if let Some(digest) = self.core.peers.get(conn).and_then(|peer| peer.lobby_login()) {
-            self.renew(digest, now);
+            self.renew(digest, now, now);
         }
     }
 

@@ -157,12 +157,14 @@ impl Engine {
         let Request { path, query, body, .. } = request.clone();
         let size = path.len() + query.len() + body.len();
         let call = Call { account, method, path, query, body };
-        if !self.hosts[usize::from(game.0)].call(conn, call) {
+        let own = self.core.peers.get(conn).map_or(0, |peer| peer.accounted);
+        let has_room = self.core.budget().has_room(own, size);
+        if !has_room || !self.hosts[usize::from(game.0)].call(conn, call) {
             let refusal =
                 Refusal::new(Code::Busy, "too much waits for this game").retry_after(routes::BUSY_MS);
             return Err(routes::response_of(&refusal));
         }
-        self.core.inbox_bytes += size;
+        self.core.hold(conn, 0, size);
         Ok(())
     }
 

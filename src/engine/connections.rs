@@ -7,12 +7,15 @@ use super::Engine;
 use super::core::{Peer, SLOW};
 use super::events::Event;
 use super::game::{Departure, Refusal};
+use super::inboxes::Held;
 use super::routes;
+use crate::address::AddressKey;
 use crate::http::Exchange;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::outgoing::{Next, Outgoing};
 use crate::packet::Code;
+use crate::registry::Refused;
 use crate::session::outbox::Stamp;
 use crate::session::{Phase, Step};
 use crate::time::Time;
@@ -30,6 +33,10 @@ impl Engine {
             true => Err(routes::refusal(Code::Busy)),
             false => match self.core.peers.admit(ip, room, now) {
                 Ok(address) => Ok(Some(address)),
+                Err(Refused::TooManyHere) if self.give_way(ip.into(), now) => match room {
+                    true => Ok(Some(ip.into())),
+                    false => Err(routes::refusal_of(Refused::Full)),
+                },
                 Err(why) => Err(routes::refusal_of(why)),
             },
         };
@@ -38,6 +45,18 @@ impl Engine {
             Ok(address) => Some(self.core.peers.insert(address, Peer::new(ip, now))),
             Err(refusal) => self.accept_refused(ip, refusal, now),
         }
+    }
+
+    /// Of an address with as many connections as it may have, ends the one that was kept alive and has asked for nothing for
+    /// the longest: a browser holds several of those, and opens more for its WebSockets. False where there is none.
+    fn give_way(&mut self, address: AddressKey, now: Time) -> bool {
+        let peers = &self.core.peers;
+        let of_address = peers.iter().filter(|(conn, _)| peers.counted(*conn) == Some(address));
+        let idle = of_address.filter_map(|(conn, peer)| Some((peer.session.kept_alive_since()?, conn)));
+        let Some((_, conn)) = idle.min() else { return false };
+        self.core.peers.count(conn, None);
+        self.end_http(conn, None, now);
+        true
     }
 
     /// Lets a refused connection read why, without counting it for its address.
@@ -97,6 +116,9 @@ impl Engine {
         self.core.now = now;
         self.lose(conn, Departure::Lost, false);
         let Some(peer) = self.core.remove(conn) else { return };
+        if peer.held != Held::default() {
+            self.leave_behind(conn, peer.game, peer.held);
+        }
         self.refusing -= usize::from(peer.refused);
         if peer.game.is_some() {
             self.core.observe(|| Event::ClientDisconnected { conn, code: peer.closed });
@@ -163,7 +185,6 @@ impl Engine {
     }
 
     fn next(&mut self, conn: ConnId, drained: bool) -> Next {
-        let tick = self.core.tick;
         let Some(peer) = self.core.peers.get_mut(conn) else { return Next::Abort };
         match peer.session.phase() {
             _ if peer.abandoned => Next::Abort,
@@ -175,7 +196,7 @@ impl Engine {
             Phase::Closing | Phase::Http if !drained => Next::Pause,
             Phase::Http if peer.session.is_unanswered() => Next::Pause,
             Phase::Auth if peer.held_back.is_some() => Next::Pause,
-            Phase::Playing if peer.inbox_is_full(tick) => {
+            Phase::Playing if peer.inbox_is_full() => {
                 if !peer.paused {
                     peer.paused = true;
                     self.paused.push(conn);

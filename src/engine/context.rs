@@ -134,9 +134,9 @@ impl<'a, G: Game> Context<'a, G> {
     }
 
     /// Has a player's connection play as `player` from now on: an account in the lobby enters the world, or another of its
-    /// characters does. Whoever plays as `player` already is closed [`Code::Replaced`]. The game hears of all of it in the next
-    /// tick: [`Input::Left`](super::Input::Left) of the older, `Left` of `from` with
-    /// [`Departure::Became`](super::Departure::Became), then [`Input::Joined`](super::Input::Joined). Nothing happens for somebody who is gone, for a guest,
+    /// characters does. Whoever plays as `player` already is closed [`Code::Replaced`]. The game hears of it in the next tick:
+    /// [`Input::Left`](super::Input::Left) of the older, `Left` of `from` with [`Departure::Became`](super::Departure::Became), then
+    /// [`Input::Joined`](super::Input::Joined); where a crowd comes in, that is a later tick's, as for any newcomer. Nothing happens for somebody who is gone, for a guest,
     /// or for an id that is no character's.
     pub fn become_player(&mut self, from: PlayerId, player: PlayerId, name: &str) {
         self.core.changes_of_player.push((self.game, from, player, name.to_owned()));

@@ -9,6 +9,7 @@ use super::errands::Errands;
 use super::events::{Event, Observer};
 use super::game::{Game, To};
 use super::gathering::Gathering;
+use super::inboxes::Held;
 use super::keeping::Asked;
 use super::metrics::Counters;
 use super::realm::Realm;
@@ -17,7 +18,7 @@ use crate::http::Response;
 use crate::ids::{ConnId, GameId, PlayerId, RegionId};
 use crate::limits;
 use crate::packet::encoding::EncodeError;
-use crate::packet::{self, Body, Code, Encoding, Kind, Priority, ServerControl};
+use crate::packet::{self, Bodies, Body, Code, Encoding, Kind, Priority, ServerControl};
 use crate::random::{Random, Secrets};
 use crate::registry::Registry;
 use crate::session::outbox::{Outbox, Pushed};
@@ -60,10 +61,10 @@ pub(super) struct Peer {
     pub(super) closed: Option<Code>,
     /// What came behind an `auth_request` whose answer is still being found out. Nothing more is read until then.
     pub(super) held_back: Option<Box<HeldBack>>,
-    /// Packets waiting for the tick, and of which tick that count is.
-    inbox: (Tick, u32),
+    /// What of it waits for the tick.
+    pub(super) held: Held,
     /// What of its memory is counted in the budget.
-    accounted: usize,
+    pub(super) accounted: usize,
 }
 
 impl Peer {
@@ -81,7 +82,7 @@ impl Peer {
             awaits_state: false,
             closed: None,
             held_back: None,
-            inbox: (Tick(0), 0),
+            held: Held::default(),
             accounted: 0,
         }
     }
@@ -93,7 +94,7 @@ impl Peer {
             game: self.game,
             seat: self.seat.take(),
             awaits_state: std::mem::take(&mut self.awaits_state),
-            inbox: self.inbox,
+            held: std::mem::take(&mut self.held),
             ..Peer::new(self.ip, now)
         }
     }
@@ -103,7 +104,8 @@ impl Peer {
         self.session.adopt(player.session);
         self.seat = player.seat;
         self.awaits_state = player.awaits_state;
-        self.inbox = player.inbox;
+        debug_assert_eq!(self.held, Held::default(), "who has just said who it is has sent nothing else");
+        self.held = player.held;
     }
 
     /// Whether it is a player without a connection.
@@ -113,7 +115,8 @@ impl Peer {
 
     /// Bytes of memory that the peer can make grow.
     pub(super) fn memory(&self) -> usize {
-        self.session.memory() + self.held_back.as_ref().map_or(0, |held| held.input.capacity())
+        let held_back = self.held_back.as_ref().map_or(0, |held| held.input.capacity());
+        self.session.memory() + held_back + self.held.bytes
     }
 
     /// The login session that it came in with, by its token.
@@ -129,29 +132,6 @@ impl Peer {
     /// The name of the account that it came in under.
     pub(super) fn account_name(&self) -> Option<&Username> {
         self.seat.as_ref()?.owner.as_ref().map(|owner| &owner.name)
-    }
-
-    /// Counts a packet that waits for the tick after `tick`.
-    pub(super) fn count_input(&mut self, tick: Tick) {
-        if self.inbox.0 != tick {
-            self.inbox = (tick, 0);
-        }
-        self.inbox.1 += 1;
-    }
-
-    /// What of its memory is counted in the budget.
-    pub(super) fn accounted(&self) -> usize {
-        self.accounted
-    }
-
-    /// Whether packets wait for the tick after `tick`.
-    pub(super) fn has_inputs(&self, tick: Tick) -> bool {
-        self.inbox.0 == tick && self.inbox.1 > 0
-    }
-
-    /// Whether as many packets wait as may.
-    pub(super) fn inbox_is_full(&self, tick: Tick) -> bool {
-        self.inbox.0 == tick && self.inbox.1 >= limits::INBOX_PLAYER as u32
     }
 }
 
@@ -185,15 +165,19 @@ pub(super) struct Core {
     pub(super) answers: Vec<(ConnId, Response)>,
     pub(super) counters: Counters,
     pub(super) observer: Option<Observer>,
-    /// Bytes of the budget that peers' buffers hold, as of the last time each of them was served. What was handed to
-    /// somebody since is not in it: those bodies are shared, and most peers take them at once.
-    memory: usize,
-    /// Bytes of the messages that wait for the tick.
-    pub(super) inbox_bytes: usize,
+    /// Bytes of the budget in use: what each peer held when it was last served, and what it has sent since. What was
+    /// handed to somebody since is not in it: those bodies are shared, and most peers take them at once.
+    pub(super) memory: usize,
+    /// Peers of whom something waits for the coming tick.
+    pub(super) senders: Vec<ConnId>,
+    /// Bytes of what waits for the tick of peers that are no more.
+    pub(super) parting_bytes: usize,
     /// Where one flush is put together; shared by all peers.
     pub(super) scratch: Vec<u8>,
     /// Where one packet is encoded; shared by all packets.
     encode: Vec<u8>,
+    /// Where packets are while they wait for those who hear them.
+    pub(super) bodies: Bodies,
     /// What the game whose tick runs has sent to be joined.
     pub(super) gathering: Gathering,
     /// When a failure was last logged.
@@ -209,6 +193,7 @@ impl Core {
     pub(super) fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Core {
         Core {
             rates: Rates::new(&settings.session),
+            bodies: Bodies::new(settings.memory_limit / limits::SPARE_PART),
             peers: Registry::new(settings.registry.clone()),
             lingering: 0,
             settings,
@@ -229,7 +214,8 @@ impl Core {
             counters: Counters::default(),
             observer: None,
             memory: 0,
-            inbox_bytes: 0,
+            senders: Vec::new(),
+            parting_bytes: 0,
             scratch: Vec::new(),
             encode: Vec::new(),
             gathering: Gathering::default(),
@@ -249,6 +235,7 @@ impl Core {
     /// A tick begins.
     pub(super) fn begin_tick(&mut self, tick: Tick, now: Time, wall: WallMs) {
         (self.tick, self.now) = (tick, now);
+        self.bodies.rest(now);
         self.set_wall(now, wall);
     }
 
@@ -260,6 +247,11 @@ impl Core {
     /// The wall time at `now`, from the last tick's.
     pub(super) fn wall_at(&self, now: Time) -> WallMs {
         WallMs(self.wall.0 + now.since(self.wall_since).as_millis() as u64)
+    }
+
+    /// The wall time that it was at `then`, not after `now`.
+    pub(super) fn wall_of(&self, then: Time, now: Time) -> WallMs {
+        WallMs(self.wall_at(now).0.saturating_sub(now.since(then).as_millis() as u64))
     }
 
     pub(super) fn observe(&mut self, event: impl FnOnce() -> Event) {
@@ -317,16 +309,16 @@ impl Core {
     }
 
     fn deliver<P: Serialize>(&mut self, game: GameId, to: To<'_>, how: How, packet: &P) {
-        let Core { realms, peers, attention, doomed, counters, encode, tap, settings, tick, now, .. } = self;
-        let limit = settings.session.outbox_limit;
-        let mut bodies: [Option<Body>; 2] = [None, None];
+        let limit = self.settings.session.outbox_limit;
+        let Core { realms, peers, attention, doomed, counters, encode, bodies, tap, tick, now, .. } = self;
+        let mut shared: [Option<Body>; 2] = [None, None];
         let mut variant = None;
         let mut failed = None;
         let mut heard = 0;
         let mut recipients = Recipients { peers, attention, doomed, counters };
         let realm = &realms[usize::from(game.0)];
         realm.each(to, |member| {
-            let body = &mut bodies[member.encoding as usize];
+            let body = &mut shared[member.encoding as usize];
             if body.is_none() {
                 encode.clear();
                 match packet::encode(member.encoding, how.layer, how.re, packet, encode) {
@@ -334,7 +326,7 @@ impl Core {
                     // The game's own fault: a type that its encoding cannot carry.
                     Err(error) => failed = Some(error),
                 }
-                *body = Some(Body::from(encode.as_slice()));
+                *body = Some(bodies.make(encode));
             }
             let Some(body) = body.as_ref().filter(|body| !body.is_empty()) else { return };
             if let Some(tap) = tap {
@@ -374,7 +366,7 @@ impl Core {
             debug_assert!(false, "control packets hold nothing that cannot be encoded");
             return;
         };
-        let body = Body::from(self.encode.as_slice());
+        let body = self.bodies.make(&self.encode);
         let limit = self.settings.session.outbox_limit;
         let pushed = peer.session.outbox.push(&body, Priority::Critical, None, limit, self.now);
         if pushed == Pushed::Over && peer.session.outbox.is_stuck() {
@@ -422,10 +414,8 @@ impl Core {
         if code == Code::SlowConsumer {
             peer.session.outbox.drop_unsealed();
         }
-        if !peer.session.outbox.is_behind() {
-            let packet = ServerControl::Disconnect { code, message: message.to_owned(), retry_after_ms };
-            self.tell(conn, None, &packet);
-        }
+        let packet = ServerControl::Disconnect { code, message: message.to_owned(), retry_after_ms };
+        self.tell(conn, None, &packet);
         self.counters.closed(code);
         self.close_frame(conn, close, code.name());
     }
@@ -441,7 +431,7 @@ impl Core {
 
     /// Bytes of the budget in use.
     pub(super) fn memory(&self) -> usize {
-        self.memory + self.inbox_bytes
+        self.memory
     }
 
     /// Brings the budget up to date with what a peer holds now.

@@ -25,22 +25,13 @@ impl Engine {
     /// Ends a peer by what it sent itself: at once, or where packets of it wait for the tick, when that has answered
     /// them. The contract promises each packet with an `id` one reply.
     pub(super) fn end(&mut self, conn: ConnId, ending: Ending, now: Time) {
-        let tick = self.core.tick;
-        let waits = self.holds_packets_of(conn);
         match self.core.peers.get_mut(conn) {
-            Some(peer) if waits || peer.has_inputs(tick) => {
+            Some(peer) if peer.has_inputs() => {
                 peer.ending = true;
                 self.ending.push((conn, ending));
             }
             _ => self.end_now(conn, ending, now),
         }
-    }
-
-    /// Whether packets of a peer wait until its game hears of it.
-    fn holds_packets_of(&self, conn: ConnId) -> bool {
-        let Some(peer) = self.core.peers.get(conn) else { return false };
-        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return false };
-        seat.waits && self.hosts[usize::from(game.0)].holds_packets_of(seat.player)
     }
 
     fn end_now(&mut self, conn: ConnId, ending: Ending, now: Time) {
@@ -61,7 +52,8 @@ impl Engine {
     /// Ends those whose last packets have been answered.
     pub(super) fn end_answered(&mut self, now: Time) {
         for (conn, ending) in std::mem::take(&mut self.ending) {
-            if self.holds_packets_of(conn) {
+            // Of somebody in the line they wait longer than one tick.
+            if self.core.peers.get(conn).is_some_and(|peer| peer.has_inputs()) {
                 self.ending.push((conn, ending));
             } else {
                 self.end_now(conn, ending, now);
@@ -150,8 +142,11 @@ impl Engine {
         let (Some(game), Some(seat)) = (peer.game, peer.seat.take()) else { return };
         let from = seat.sender(conn, peer.session.encoding);
         self.tokens.void(&seat.tokens);
+        if from.waits {
+            self.core.release(conn);
+        }
         self.core.realm_mut(game).release_name(&seat.name);
-        self.core.counters.players -= 1;
+        self.core.counters.players -= u64::from(!seat.player.is_in_lobby());
         self.vacate(game, conn, &seat, now);
         self.hosts[usize::from(game.0)].leave(from, departure);
     }
@@ -183,10 +178,16 @@ impl Engine {
             // In the middle of a frame there is nothing that can be said, and who has been told already is cut: so each
             // peer is met twice at the most, and a goodbye is all that any of them keeps.
             let can_be_told = peer.session.phase().is_websocket() && !peer.session.outbox.is_mid_frame();
+            let game = peer.game;
+            if peer.has_inputs() {
+                // What was taken is not acted on.
+                peer.session.outbox.lose();
+            }
             if can_be_told {
                 peer.session.make_room();
                 peer.held_back = None;
             }
+            self.forget(conn, game);
             self.close(conn, Code::SlowConsumer, "the server is out of memory for you", None, now);
             self.core.account(conn);
             if !can_be_told {

@@ -13,13 +13,13 @@ use super::Engine;
 use super::accounts;
 use super::core::Core;
 use crate::account::{
-    Answer, Change, Dirty, Errand, Failure, NewEvent, Reply, Request, SavedRecord, StoreError, Ticket,
-    Tickets, TokenDigest,
+    Answer, Change, Dirty, Errand, Failure, NewEvent, Renewal, Reply, Request, SavedRecord, StoreError,
+    Ticket, Tickets,
 };
 use crate::ids::GameId;
 use crate::limits;
 use crate::packet::Code;
-use crate::time::{Time, WallMs};
+use crate::time::Time;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -143,10 +143,10 @@ impl Errands {
         }
     }
 
-    /// Has the end of a login session moved, in one of the next rounds.
-    pub(super) fn renew(&mut self, digest: TokenDigest, expires: WallMs) {
+    /// Has a login session renewed, in one of the next rounds.
+    pub(super) fn renew(&mut self, renewal: Renewal) {
         if self.carrier == Carrier::Driver {
-            self.dirty.renew(digest, expires);
+            self.dirty.renew(renewal);
         }
     }
 

@@ -58,7 +58,7 @@ pub enum Event {
         tick: Tick,
         /// Microseconds of its own work.
         work_us: u32,
-        /// Players that are in.
+        /// Players in the world.
         players: usize,
     },
     /// Something went wrong that is nobody's protocol error.

@@ -5,7 +5,8 @@
 //! body in which the packets of all these regions stand: one entry in each outbox in place of up to nine, and one copy
 //! when it is written.
 //!
-//! Each region's packet is encoded once for each encoding in use. They keep the order in which they were sent, and
+//! Each region's packet is encoded once for each encoding that anybody speaks who is in the game before the tick is over:
+//! whoever comes in later in the tick finds what was sent earlier in it. They keep the order in which they were sent, and
 //! stand behind all else that the tick sends. Nothing is kept from one tick to the next but memory.
 
 use super::core::{Core, Recipients};
@@ -13,7 +14,7 @@ use super::realm::Realm;
 use crate::ids::{GameId, RegionId};
 use crate::limits;
 use crate::packet::encoding::EncodeError;
-use crate::packet::{self, Encoding, Kind, Variant, separator};
+use crate::packet::{self, Bodies, Encoding, Kind, Variant, separator};
 use crate::session::outbox::{Joined, Outbox};
 use serde::Serialize;
 use std::ops::Range;
@@ -82,7 +83,7 @@ impl Gathering {
 }
 
 impl Gathered {
-    /// Where it lies in the bytes of an encoding; nowhere, where nobody spoke that when it was sent.
+    /// Where it lies in the bytes of an encoding; nowhere, where nobody speaks that.
     fn span(&self, encoding: Encoding) -> Range<usize> {
         self.spans[encoding as usize].clone()
     }
@@ -105,22 +106,21 @@ fn join(
     encoded: &[Vec<u8>; 2],
     encoding: Encoding,
     scratch: &mut Vec<u8>,
+    bodies: &mut Bodies,
     joined: &mut Vec<Joined>,
 ) {
     let mut count = 0;
     let mut finish = |scratch: &mut Vec<u8>, count: &mut u8| {
         if *count > 0 {
-            joined.push(Joined::new(scratch, std::mem::take(count), joined.len() as u32));
+            joined.push(Joined::new(bodies.make(scratch), std::mem::take(count), joined.len() as u32));
         }
         scratch.clear();
     };
     scratch.clear();
     for &view in view {
         let span = packets[place(view)].span(encoding);
-        if span.is_empty() {
-            continue;
-        }
-        if count == u8::MAX || scratch.len() + span.len() > limits::BATCH_BYTES {
+        debug_assert!(!span.is_empty(), "what is sent is encoded for all who hear it");
+        if count == u8::MAX || scratch.len() + separator(encoding).len() + span.len() > limits::BATCH_BYTES {
             finish(scratch, &mut count);
         }
         if count > 0 {
@@ -140,18 +140,17 @@ impl Core {
         let Gathering { packets, encoded, views, joined, scratch } = &mut gathering;
         let limit = self.settings.session.outbox_limit;
         let (tick, now) = (self.tick, self.now);
-        let Core { realms, peers, attention, doomed, counters, tap, .. } = self;
+        let Core { realms, peers, attention, doomed, counters, bodies, tap, .. } = self;
         let mut recipients = Recipients { peers, attention, doomed, counters };
         for view in views.chunk_by(|a, b| region(*a) == region(*b)) {
             let mut heard = 0;
             for member in realms[usize::from(game.0)].in_region(region(view[0])) {
                 let mine = &mut joined[member.encoding as usize];
                 if mine.is_empty() {
-                    join(view, packets, encoded, member.encoding, scratch, mine);
+                    join(view, packets, encoded, member.encoding, scratch, bodies, mine);
                 }
                 if let Some(tap) = tap {
-                    let spans = view.iter().map(|&view| packets[place(view)].span(member.encoding));
-                    for span in spans.filter(|span| !span.is_empty()) {
+                    for span in view.iter().map(|&view| packets[place(view)].span(member.encoding)) {
                         tap(tick, member.player, &encoded[member.encoding as usize][span]);
                     }
                 }
@@ -215,7 +214,8 @@ mod tests {
         let views = gathering.views.chunk_by(|a, b| region(*a) == region(*b));
         let read = |view: &[u64]| {
             let mut parts = Vec::new();
-            join(view, &gathering.packets, &gathering.encoded, encoding, &mut Vec::new(), &mut parts);
+            let bodies = &mut Bodies::new(0);
+            join(view, &gathering.packets, &gathering.encoded, encoding, &mut Vec::new(), bodies, &mut parts);
             (region(view[0]).0, parts.len(), read(&parts, encoding))
         };
         views.map(read).collect()
@@ -263,8 +263,29 @@ mod tests {
         let gathering = gather(&realm(&[(0, Encoding::Postcard)]), &[(0, 1)]);
         assert!(gathering.encoded[Encoding::Json as usize].is_empty());
         assert_eq!(told(&gathering, Encoding::Postcard), [(0, 1, vec![0])]);
-        // Who is the first of an encoding, and came later in the tick, finds nothing.
-        assert_eq!(told(&gathering, Encoding::Json), [(0, 0, vec![])]);
+    }
+
+    #[test]
+    fn who_comes_in_later_in_the_tick_finds_it_too() {
+        let mut realm = realm(&[(0, Encoding::Postcard)]);
+        realm.expect([true, false]);
+        let gathering = gather(&realm, &[(0, 1)]);
+        for encoding in Encoding::ALL {
+            assert_eq!(told(&gathering, encoding), [(0, 1, vec![0])], "{encoding:?}");
+        }
+        realm.expect([false, false]);
+        assert!(!realm.speaks(Encoding::Json), "that was for one tick");
+    }
+
+    #[test]
+    fn separators_count_in_a_part_s_size() {
+        let realm = realm(&[(0, Encoding::Json)]);
+        // Without what stands between them two would fill a part to the last byte.
+        let len = |filling| gather(&realm, &[(0, filling)]).encoded[Encoding::Json as usize].len();
+        let (small, rest) = (100, (limits::BATCH_BYTES - len(100) - len(1)) / 2 + 1);
+        assert_eq!(len(small) + len(rest), limits::BATCH_BYTES);
+        let gathering = gather(&realm, &[(0, small), (0, rest)]);
+        assert_eq!(told(&gathering, Encoding::Json), [(0, 2, vec![0, 0])]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use super::calls::Call;
 use super::context::Context;
 use super::core::Core;
 use super::game::{Departure, Game, Input, Roster};
+use super::inboxes::Share;
 use super::keeping::{BadRecord, CommitId, Kept, NotKept, ReadingId, Unkept};
 use super::record::Record;
 use crate::account::{Failure, LogEntry};
@@ -18,14 +19,14 @@ use std::collections::BTreeMap;
 
 /// A game whose type is forgotten.
 pub(super) trait Hosted: Send {
-    /// Decodes a packet, which came as so many bytes, and puts it before the game's next tick, or before the one that
-    /// hears of its sender. `is_repeated` says whether the same bytes came a moment ago; it is asked only about packets
+    /// Decodes a packet and puts it before the game's next tick, or before the one that hears of its sender. `share` is its
+    /// sender's in the queue that it comes into. `is_repeated` says whether the same bytes came a moment ago; it is asked only about packets
     /// that may be duplicates.
     fn receive(
         &mut self,
         from: Sender,
         envelope: &Envelope<'_>,
-        bytes: usize,
+        share: Share,
         is_repeated: &mut dyn FnMut() -> bool,
     ) -> Result<(Taken, Option<Variant>), Unreadable>;
     /// Puts a player's arrival before the game's next tick, and behind it what the player has sent since.
@@ -44,10 +45,10 @@ pub(super) trait Hosted: Send {
     fn resumed(&mut self, from: Sender, full_state: bool);
     /// Whoever is about to join over one connection does so over another.
     fn reconnect(&mut self, from: ConnId, to: ConnId);
-    /// Whether packets of a player wait because it does.
-    fn holds_packets_of(&self, player: PlayerId) -> bool;
-    /// The bytes that all packets came as which wait because their players do.
-    fn held_bytes(&self) -> usize;
+    /// How many packets wait because their players do.
+    fn early(&self) -> usize;
+    /// Drops what came on a connection and was to be handled in the game's next tick.
+    fn forget(&mut self, conn: ConnId);
     /// Puts the outcome of a commit before the game's next tick.
     fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>);
     /// Puts what was read of the game's log before its next tick.
@@ -97,30 +98,29 @@ pub(super) struct Host<G: Game> {
     game: G,
     inbox: Vec<Pending<G::In>>,
     early: Early<G::In>,
+    /// How many requests over HTTP are in the inbox.
+    calls: usize,
+    /// Which encodings the newcomers in the inbox speak.
+    coming: [bool; 2],
 }
 
 /// What those have sent whom the game has not been told of yet.
 ///
-/// Invariant: `count` and `bytes` are the packets in `by_player` and the bytes that they came as.
+/// Invariant: `count` is that of the packets in `by_player`.
 struct Early<P> {
-    by_player: BTreeMap<PlayerId, (Vec<Pending<P>>, usize)>,
+    by_player: BTreeMap<PlayerId, Vec<Pending<P>>>,
     count: usize,
-    bytes: usize,
 }
 
 impl<P> Early<P> {
-    fn keep(&mut self, pending: Pending<P>, bytes: usize) {
-        let (packets, size) = self.by_player.entry(pending.player).or_default();
-        packets.push(pending);
-        *size += bytes;
+    fn keep(&mut self, pending: Pending<P>) {
+        self.by_player.entry(pending.player).or_default().push(pending);
         self.count += 1;
-        self.bytes += bytes;
     }
 
     fn take(&mut self, player: PlayerId) -> Vec<Pending<P>> {
-        let (packets, bytes) = self.by_player.remove(&player).unwrap_or_default();
+        let packets = self.by_player.remove(&player).unwrap_or_default();
         self.count -= packets.len();
-        self.bytes -= bytes;
         packets
     }
 }
@@ -147,15 +147,36 @@ impl<P> Pending<P> {
         let postcard = from.encoding == Encoding::Postcard;
         Pending { conn: from.conn, postcard, player: from.player, id, input }
     }
+
+    fn encoding(&self) -> Encoding {
+        if self.postcard { Encoding::Postcard } else { Encoding::Json }
+    }
+
+    fn is_call(&self) -> bool {
+        matches!(self.input, Input::Called { .. })
+    }
+
+    /// Whether a peer has sent it: it is no news of the engine's.
+    fn was_sent(&self) -> bool {
+        self.is_call() || matches!(self.input, Input::Packet { .. })
+    }
 }
 
 impl<G: Game> Host<G> {
     pub(super) fn new(id: GameId, game: G) -> Host<G> {
-        Host { id, game, inbox: Vec::new(), early: Early { by_player: BTreeMap::new(), count: 0, bytes: 0 } }
+        let early = Early { by_player: BTreeMap::new(), count: 0 };
+        Host { id, game, inbox: Vec::new(), early, calls: 0, coming: [false; 2] }
     }
 
     fn push(&mut self, from: Sender, id: Option<u32>, input: Input<G::In>) {
-        self.inbox.push(Pending::new(from, id, input));
+        self.put(Pending::new(from, id, input));
+    }
+
+    fn put(&mut self, pending: Pending<G::In>) {
+        if let Input::Joined { .. } | Input::Resumed { full_state: true, .. } = pending.input {
+            self.coming[pending.encoding() as usize] = true;
+        }
+        self.inbox.push(pending);
     }
 
     fn handle(&mut self, ctx: &mut Context<'_, G>, pending: Pending<G::In>) {
@@ -174,11 +195,15 @@ impl<G: Game> Hosted for Host<G> {
         &mut self,
         from: Sender,
         envelope: &Envelope<'_>,
-        bytes: usize,
+        share: Share,
         is_repeated: &mut dyn FnMut() -> bool,
     ) -> Result<(Taken, Option<Variant>), Unreadable> {
         let packet: G::In = envelope.game()?;
-        if self.inbox.len() + self.early.count >= limits::INBOX_GAME {
+        let (waiting, most) = match from.waits {
+            true => (self.early.count, limits::INBOX_LINE),
+            false => (self.inbox.len(), limits::INBOX_GAME),
+        };
+        if !share.has_room(waiting, most) {
             return Ok((Taken::Full, None));
         }
         if envelope.id.is_none() && !G::is_stream(&packet) && is_repeated() {
@@ -186,7 +211,7 @@ impl<G: Game> Hosted for Host<G> {
         }
         let pending = Pending::new(from, envelope.id, Input::Packet { player: from.player, packet });
         if from.waits {
-            self.early.keep(pending, bytes);
+            self.early.keep(pending);
         } else {
             self.inbox.push(pending);
         }
@@ -234,19 +259,26 @@ impl<G: Game> Hosted for Host<G> {
     }
 
     fn reconnect(&mut self, from: ConnId, to: ConnId) {
-        for pending in &mut self.inbox {
-            if pending.conn == Some(from) && matches!(pending.input, Input::Joined { .. }) {
-                pending.conn = Some(to);
-            }
+        let early = self.early.by_player.values_mut().flatten();
+        for pending in self.inbox.iter_mut().chain(early).filter(|pending| pending.conn == Some(from)) {
+            pending.conn = Some(to);
         }
     }
 
-    fn holds_packets_of(&self, player: PlayerId) -> bool {
-        self.early.by_player.contains_key(&player)
+    fn early(&self) -> usize {
+        self.early.count
     }
 
-    fn held_bytes(&self) -> usize {
-        self.early.bytes
+    fn forget(&mut self, conn: ConnId) {
+        let is_its = |pending: &Pending<G::In>| pending.conn == Some(conn) && pending.was_sent();
+        self.calls -= self.inbox.iter().filter(|p| is_its(p) && p.is_call()).count();
+        self.inbox.retain(|pending| !is_its(pending));
+        let early = self.early.by_player.iter();
+        let player =
+            early.filter(|(_, packets)| packets.iter().any(is_its)).map(|(&player, _)| player).next();
+        if let Some(player) = player {
+            self.early.take(player);
+        }
     }
 
     fn committed(&mut self, commit: u64, outcome: Result<Vec<u64>, Failure>) {
@@ -260,8 +292,9 @@ impl<G: Game> Hosted for Host<G> {
     }
 
     fn call(&mut self, conn: ConnId, call: Call) -> bool {
-        let has_room = self.inbox.len() < limits::INBOX_GAME;
+        let has_room = self.calls < limits::CALLS_GAME;
         if has_room {
+            self.calls += 1;
             self.push(Sender { conn: Some(conn), ..Sender::NOBODY }, None, Input::Called { call });
         }
         has_room
@@ -290,27 +323,31 @@ impl<G: Game> Hosted for Host<G> {
 
     fn replay(&mut self, input: &[u8]) -> bool {
         let Ok(pending) = postcard::from_bytes(input) else { return false };
-        self.inbox.push(pending);
+        self.put(pending);
         true
     }
 
     fn tick(&mut self, core: &mut Core, mut record: Option<&mut Vec<Record>>) {
         let mut inbox = std::mem::take(&mut self.inbox);
+        // What is said before somebody comes in may be heard after it: it is to be encoded for the newcomer too.
+        core.realm_mut(self.id).expect(std::mem::take(&mut self.coming));
         for pending in inbox.drain(..) {
             if let Some(log) = &mut record {
                 log.push(Record::input(self.id, &pending));
             }
-            let encoding = if pending.postcard { Encoding::Postcard } else { Encoding::Json };
             match pending.input {
-                Input::Joined { player, .. } => core.join(self.id, player, pending.conn, encoding),
+                Input::Joined { player, .. } => core.join(self.id, player, pending.conn, pending.encoding()),
                 Input::Left { player, .. } => core.realm_mut(self.id).leave(player),
-                Input::Resumed { player, full_state: true } => core.hear_again(self.id, player, encoding),
+                Input::Resumed { player, full_state: true } => {
+                    core.hear_again(self.id, player, pending.encoding());
+                }
                 _ => {}
             }
             self.handle(&mut Context::new(core, self.id), pending);
         }
         // The inbox keeps its memory: in a steady tick it allocates nothing.
         self.inbox = inbox;
+        self.calls = 0;
         self.game.tick(&mut Context::new(core, self.id));
         core.send_gathered(self.id);
         for unkept in core.take_unkept(self.id) {

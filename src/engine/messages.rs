@@ -9,6 +9,7 @@ use super::endings::Ending;
 use super::events::Event;
 use super::game::{Departure, Refusal};
 use super::host::Taken;
+use super::inboxes::Share;
 use crate::ids::ConnId;
 use crate::limits;
 use crate::packet::{self, ClientControl, Code, Encoding, Envelope, Kind, ServerControl, Unreadable};
@@ -91,6 +92,7 @@ impl Engine {
     /// A pong acknowledges what its ping named. One that answers no ping of ours counts like any control frame.
     fn take_pong(&mut self, conn: ConnId, payload: &[u8], now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        peer.session.heard_pong(now);
         let pong = peer.session.outbox.pong(payload);
         let is_playing = peer.session.phase() == Phase::Playing;
         if pong.names_a_batch && is_playing {
@@ -206,24 +208,24 @@ impl Engine {
         message: &[u8],
         now: Time,
     ) -> Result<(), NotTaken> {
-        let tick = self.core.tick;
         let window = self.core.settings.session.duplicate_window;
-        let room = self.core.settings.memory_limit.saturating_sub(self.core.memory());
+        let among = self.core.counters.players as usize;
+        let budget = self.core.budget();
         let Some(peer) = self.core.peers.get_mut(conn) else { return Ok(()) };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return Ok(()) };
         let from = seat.sender(conn, peer.session.encoding);
-        if peer.inbox_is_full(tick) {
+        if peer.inbox_is_full() {
             return Err(NotTaken::TooMany);
         }
-        if message.len() > room {
+        if !budget.has_room(peer.accounted, message.len()) {
             return Err(NotTaken::Busy);
         }
-        let session = &mut peer.session;
+        let share = Share { own: peer.held.packets as usize, among };
         let host = &mut self.hosts[usize::from(game.0)];
-        match host.receive(from, envelope, message.len(), &mut || session.is_repeated(message, window, now)) {
+        let session = &mut peer.session;
+        match host.receive(from, envelope, share, &mut || session.is_repeated(message, window, now)) {
             Ok((Taken::Queued, variant)) => {
-                peer.count_input(tick);
-                self.core.inbox_bytes += message.len();
+                self.core.hold(conn, 1, message.len());
                 self.core.counters.received(Some(game), variant);
                 self.core.observe(|| Event::MessageReceived { player: from.player, bytes: message.len() });
             }

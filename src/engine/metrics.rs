@@ -245,7 +245,7 @@ impl Collector for Scrape {
         let c = &self.counters;
         let g = &self.gauges;
         to.gauge("connections", "Open connections.", None, g.connections as f64)?;
-        to.gauge("players", "Players who are in.", None, c.players as f64)?;
+        to.gauge("players", "Players in the world, without those in the lobby.", None, c.players as f64)?;
         to.gauge("lingering", "Players whose connection is lost.", None, g.lingering as f64)?;
         to.gauge("uptime", "Time since the first tick.", Some(Unit::Seconds), g.uptime_ms as f64 / 1e3)?;
         to.gauge("resident_memory", "Resident memory.", Some(Unit::Bytes), g.resident_bytes as f64)?;

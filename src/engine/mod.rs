@@ -31,6 +31,7 @@ mod events;
 pub mod game;
 mod gathering;
 mod host;
+mod inboxes;
 mod keeping;
 mod messages;
 mod metrics;
@@ -40,6 +41,7 @@ mod regions;
 mod rest;
 mod resuming;
 mod routes;
+mod sessions;
 mod settings;
 mod status;
 mod sweep;
@@ -256,7 +258,7 @@ impl Engine {
         for host in &mut self.hosts {
             host.tick(&mut self.core, self.recorder.as_mut());
         }
-        self.core.inbox_bytes = self.hosts.iter().map(|host| host.held_bytes()).sum();
+        self.core.release_all();
         self.change_players(now);
         for (conn, response) in std::mem::take(&mut self.core.answers) {
             self.answer_later(conn, response, now);

@@ -17,6 +17,8 @@ pub(crate) struct Realm {
     by_player: HashMap<PlayerId, u32>,
     /// How many members each encoding has.
     speakers: [u32; 2],
+    /// Which encodings those speak who come in with the tick that runs.
+    coming: [bool; 2],
     regions: Regions,
     names: HashMap<String, NameUse>,
     /// Sessions that were given an instance id so far.
@@ -146,9 +148,14 @@ impl Realm {
         self.speakers[encoding as usize] += 1;
     }
 
-    /// Whether any member is sent packets in this encoding.
+    /// A tick begins, in which only newcomers come in who speak these encodings.
+    pub(crate) fn expect(&mut self, coming: [bool; 2]) {
+        self.coming = coming;
+    }
+
+    /// Whether anybody is sent packets in this encoding, before the tick that runs is over.
     pub(crate) fn speaks(&self, encoding: Encoding) -> bool {
-        self.speakers[encoding as usize] > 0
+        self.speakers[encoding as usize] > 0 || self.coming[encoding as usize]
     }
 
     /// Moves a member to a region. False where either does not exist; then nothing changes.

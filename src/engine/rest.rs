@@ -7,7 +7,7 @@
 //! Here is also what requests about accounts and bans say: their bodies and tokens become what `accounts` works with.
 
 use super::Engine;
-use super::accounts::{Asker, Login};
+use super::accounts::{Applicant, Login};
 use super::game::Refusal;
 use super::routes;
 use crate::account::{BanTarget, Password, Token, Username};
@@ -73,7 +73,7 @@ impl Engine {
             return Err(Refusal::new(Code::Unauthenticated, "this needs Authorization: Bearer TOKEN"));
         };
         let login = self.login_of(token, now)?;
-        self.renew(login.digest, now);
+        self.renew(login.digest, now, now);
         Ok(login)
     }
 
@@ -109,7 +109,7 @@ impl Engine {
         now: Time,
     ) -> Result<(), Refusal> {
         let NameAndPassword { username, password } = read_body(request)?;
-        self.log_in(Asker::Http(conn), address, &username, &password, now)
+        self.log_in(Applicant::Http(conn), address, &username, &password, now)
     }
 
     /// `POST /api/auth/logout`.

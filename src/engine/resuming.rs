@@ -95,7 +95,6 @@ impl Engine {
         if peer.seat.is_none() || peer.ending || peer.session.phase() != Phase::Playing {
             return None;
         }
-        let is_told = is_told && peer.session.outbox.is_all_written();
         let player = peer.part(is_told, now);
         let address = self.core.peers.counted(conn);
         self.core.peers.count(conn, None);
@@ -118,7 +117,7 @@ impl Engine {
     fn move_seat(&mut self, from: ConnId, to: ConnId) {
         let Some(peer) = self.core.peers.get(to) else { return };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
-        let (player, waits) = (seat.player, seat.waits);
+        let (player, waits, has_inputs) = (seat.player, seat.waits, peer.has_inputs());
         self.tokens.hold(&seat.tokens, to);
         if let Some(seated) = self.seated.get_mut(&(game, player)) {
             *seated = to;
@@ -126,7 +125,11 @@ impl Engine {
         if waits {
             self.arrivals.follow(to);
         }
-        if !self.core.realm_mut(game).reconnect(player, from, to) {
+        let is_member = self.core.realm_mut(game).reconnect(player, from, to);
+        if has_inputs {
+            self.core.move_held(from, to);
+        }
+        if has_inputs || !is_member {
             self.hosts[usize::from(game.0)].reconnect(from, to);
         }
     }
@@ -141,7 +144,9 @@ impl Engine {
     /// A lingering player leaves.
     pub(super) fn end_lingering(&mut self, lingering: ConnId, departure: Departure) {
         self.leave_game(lingering, departure);
-        self.core.remove_lingering(lingering);
+        if let Some(peer) = self.core.remove_lingering(lingering) {
+            self.leave_behind(lingering, peer.game, peer.held);
+        }
         self.tell_stopped();
     }
 
@@ -184,6 +189,9 @@ impl Engine {
                 let lingering = self.linger(holder, !mid_frame)?;
                 if mid_frame {
                     // The rest of the frame would be told twice: here, and on the new connection.
+                    if let Some(peer) = self.core.peers.get_mut(holder) {
+                        peer.session.step(Step::Finish, now);
+                    }
                     self.abandon(holder);
                 } else {
                     self.close(
@@ -246,6 +254,7 @@ impl Engine {
         peer.adopt(player);
         self.core.counters.resumed(replayed);
         self.move_seat(lingering, conn);
+        self.core.account(conn);
         self.tell_resumed(conn, full_state);
     }
 
@@ -277,14 +286,15 @@ impl Engine {
             return Err(banned);
         }
         if let Some(digest) = login {
-            self.renew(digest, now);
+            self.renew(digest, now, now);
         }
         self.seat_account(conn, id, Owner { account, name, digest: login }, true, now)
     }
 
     /// Keeps the tokens of an account's player, which is about to end because the server stops.
     pub(super) fn keep_tokens(&mut self, conn: ConnId) {
-        let Some(peer) = self.core.peers.get(conn) else { return };
+        // Who has said goodbye already does not come back.
+        let Some(peer) = self.core.peers.get(conn).filter(|peer| !peer.ending) else { return };
         let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
         let Some(owner) = &seat.owner else { return };
         let grace = u64::from(self.resume_grace_ms());

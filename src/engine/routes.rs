@@ -27,6 +27,7 @@ const READ_ONLY: &[Method] = &[Method::Get, Method::Head];
 const ADMIN: &str = "/api/admin/";
 const BANS: &str = "/api/admin/bans";
 const ONE_BAN: &str = "/api/admin/bans/{id}";
+const SESSIONS: &str = "/api/admin/sessions";
 
 /// Where the engine itself answers, and with which methods.
 pub(super) const OWN: &[(&str, &[Method])] = &[
@@ -38,6 +39,7 @@ pub(super) const OWN: &[(&str, &[Method])] = &[
     ("/api/auth/logout", &[Method::Post]),
     (BANS, &[Method::Get, Method::Head, Method::Post]),
     (ONE_BAN, &[Method::Delete]),
+    (SESSIONS, READ_ONLY),
 ];
 
 /// The methods that the engine itself answers at a path, `None` where it does not.
@@ -207,6 +209,9 @@ impl Engine {
 
     fn admin_route(&mut self, conn: ConnId, request: &Request, now: Time) -> Result<Outcome, Refusal> {
         self.admit_admin(request)?;
+        if request.path == SESSIONS {
+            return self.list_sessions(request, now).map(Outcome::Answer);
+        }
         match (request.method, ban_id(&request.path)) {
             (_, Some(id)) => self.delete_ban(conn, id)?,
             (Method::Post, None) => self.post_ban(conn, request, now)?,

@@ -64,7 +64,7 @@ impl Engine {
     }
 
     /// Ends a connection that speaks HTTP, with a last answer where there is an error to tell.
-    fn end_http(&mut self, conn: ConnId, error: Option<http::Error>, now: Time) {
+    pub(super) fn end_http(&mut self, conn: ConnId, error: Option<http::Error>, now: Time) {
         let exchange = http::Exchange::last(self.core.wall_at(now));
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         if let Some(error) = error {

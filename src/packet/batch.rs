@@ -4,10 +4,6 @@
 //! known length, so that its frame header can be written first and the whole sent from where the bodies lie.
 
 use super::encoding::Encoding;
-use std::sync::Arc;
-
-/// One encoded packet, shared by all its recipients, at its exact size.
-pub type Body = Arc<[u8]>;
 
 /// The numbers at the head of a batch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,19 +51,13 @@ impl BatchHead {
         }
     }
 
-    /// Put together where nothing can grow and appended as one: a batch of few bytes costs as much as its head.
     fn begin_json(&self, out: &mut Vec<u8>) {
-        let (mut text, mut len) = ([0; BatchHead::MAX_LEN], 0);
-        let mut append = |bytes: &[u8]| {
-            text[len..len + bytes.len()].copy_from_slice(bytes);
-            len += bytes.len();
-        };
+        let mut digits = itoa::Buffer::new();
         for (key, number) in [(KEYS.0, self.seq), (KEYS.1, self.tick), (KEYS.2, self.time)] {
-            append(key.as_bytes());
-            append(itoa::Buffer::new().format(number).as_bytes());
+            out.extend_from_slice(key.as_bytes());
+            out.extend_from_slice(digits.format(number).as_bytes());
         }
-        append(KEYS.3.as_bytes());
-        out.extend_from_slice(&text[..len]);
+        out.extend_from_slice(KEYS.3.as_bytes());
     }
 }
 

@@ -59,9 +59,10 @@ pub fn open_usual(encoding: Encoding, message: &[u8]) -> Option<Envelope<'_>> {
     if encoding != Encoding::Json {
         return None;
     }
-    let (id, contents) = json::open_usual(message)?;
-    let kind = kind_of(&contents.name, variants::<ClientControl>());
-    (kind == Kind::Game).then_some(Envelope { id, kind, contents: Contents::Json(contents) })
+    let kind = Kind::Game;
+    let (id, contents) =
+        json::open_usual(message, |name| kind_of(name, variants::<ClientControl>()) == kind)?;
+    Some(Envelope { id, kind, contents: Contents::Json(contents) })
 }
 
 /// In JSON a packet's name says whose it is: control packets' names are taken.

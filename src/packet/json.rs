@@ -42,10 +42,14 @@ enum Reading<'a> {
     Usual,
 }
 
-/// Reads the envelope of a message that looks like most; the number and the name are right if [`decode`] succeeds.
-pub(super) fn open_usual(message: &[u8]) -> Option<(Option<u32>, Contents<'_>)> {
+/// Reads the envelope of a message that looks like most and has a `wanted` name; the number and the name are right if
+/// [`decode`] succeeds.
+pub(super) fn open_usual(
+    message: &[u8],
+    wanted: impl Fn(&str) -> bool,
+) -> Option<(Option<u32>, Contents<'_>)> {
     let text = simdutf8::basic::from_utf8(message).ok()?;
-    let Scanned { number, name, data, plain } = usual(text, "id")?;
+    let Scanned { number, name, data, plain } = usual(text, "id", wanted)?;
     plain.then_some((number, Contents { name: Cow::Borrowed(name), data, reading: Reading::Usual }))
 }
 

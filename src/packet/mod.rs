@@ -2,7 +2,7 @@
 //!
 //! A client sends one packet a message: [`open`] reads its envelope, [`Envelope::control`] and [`Envelope::game`]
 //! decode what is inside. The server sends one batch a message: [`encode`] makes the bytes of one packet, which all
-//! its recipients share as a [`Body`], and [`BatchHead`] puts a batch's numbers around them, so that a packet is
+//! its recipients share as a [`Body`] that [`Bodies`] makes, and [`BatchHead`] puts a batch's numbers around them, so that a packet is
 //! serialised once however many hear it.
 //!
 //! Packets are plainly derived enums. What serde calls the variant is the packet's `type` in JSON and its number in
@@ -14,6 +14,7 @@
 //! [`envelope`].
 
 pub mod batch;
+pub mod body;
 pub mod client;
 pub mod client_time;
 pub mod code;
@@ -28,7 +29,8 @@ mod scan;
 mod strict;
 pub mod variant;
 
-pub use batch::{BatchHead, Body, end, separator};
+pub use batch::{BatchHead, end, separator};
+pub use body::{Bodies, Body};
 pub use client::{Batch, Packet, Packets, ServerPacket, encode_client, read_batch};
 pub use client_time::ClientTime;
 pub use code::Code;

@@ -50,12 +50,13 @@ pub(super) fn scan<'a>(message: &'a str, key: &str) -> Option<Scanned<'a>> {
 }
 
 /// Scans a short message that has `type` first, `data` last, and between them no more than the number.
-pub(super) fn usual<'a>(message: &'a str, key: &str) -> Option<Scanned<'a>> {
+/// `None` too where its name is not `wanted`.
+pub(super) fn usual<'a>(message: &'a str, key: &str, wanted: impl Fn(&str) -> bool) -> Option<Scanned<'a>> {
     let mut at = Cursor { text: message, next: 0, plain: true };
     at.skip_space();
     at.take(b'{')?;
     at.member("type")?;
-    let name = at.string()?;
+    let name = at.string().filter(|name| wanted(name))?;
     let mut number = None;
     at.next_member()?;
     if at.rest().starts_with(b"\"data\"") {

@@ -2,8 +2,8 @@
 //! encodings let through and a game must not see.
 //!
 //! [`Strict`] wraps a deserializer and everything that comes out of it. It refuses nesting deeper than
-//! `limits::PACKET_DEPTH`, in JSON floats that are infinite once they are an `f32`, and arrays in the place of objects.
-//! On the way back from an error it writes the path to the field into a [`Trace`]; while nothing is wrong it allocates
+//! `limits::PACKET_DEPTH`, and in JSON arrays in the place of objects. A number that is too large for an `f32` becomes
+//! infinite in both: what may be infinite is the game's to judge, whatever it was written in. On the way back from an error it writes the path to the field into a [`Trace`]; while nothing is wrong it allocates
 //! nothing.
 
 use crate::limits;
@@ -128,7 +128,6 @@ struct Watched<V> {
 #[derive(Clone, Copy)]
 enum Wants {
     Anything,
-    F32,
     /// A struct with these fields.
     Struct(&'static [&'static str]),
 }
@@ -168,7 +167,7 @@ impl<'de, D: Deserializer<'de>> Deserializer<'de> for Strict<'_, 'de, D> {
         deserialize_u32() Wants::Anything;
         deserialize_u64() Wants::Anything;
         deserialize_u128() Wants::Anything;
-        deserialize_f32() Wants::F32;
+        deserialize_f32() Wants::Anything;
         deserialize_f64() Wants::Anything;
         deserialize_char() Wants::Anything;
         deserialize_str() Wants::Anything;
@@ -223,20 +222,13 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Strict<'_, 'de, Watched<V>> {
         visit_u64(u64);
         visit_u128(u128);
         visit_f32(f32);
+        visit_f64(f64);
         visit_char(char);
         visit_str(&str);
         visit_string(String);
         visit_bytes(&[u8]);
         visit_borrowed_bytes(&'de [u8]);
         visit_byte_buf(Vec<u8>);
-    }
-
-    fn visit_f64<E: de::Error>(self, value: f64) -> Result<V::Value, E> {
-        // JSON has no infinity, but 1e300 becomes one on the way into an f32. (Postcard's f32 comes by visit_f32.)
-        if matches!(self.inner.wants, Wants::F32) && !(value as f32).is_finite() {
-            return Err(E::invalid_value(Unexpected::Float(value), &"a number that an f32 can hold"));
-        }
-        self.inner.visitor.visit_f64(value)
     }
 
     fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<V::Value, E> {

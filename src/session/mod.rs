@@ -2,9 +2,10 @@
 //!
 //! A [`Session`] knows nothing of games, of other peers or of what a packet means. It owns no socket and reads no
 //! clock. Its phases are in [`phase`], its outgoing queue in [`outbox`], the filter for packets sent twice in
-//! [`duplicates`].
+//! [`duplicates`], how it fares in `health`.
 
 pub mod duplicates;
+mod health;
 pub mod outbox;
 pub mod phase;
 mod replay;
@@ -16,6 +17,7 @@ use crate::time::Time;
 use crate::time::bucket::{Bucket, Rate};
 use crate::websocket::{Connection, Role};
 use duplicates::Duplicates;
+pub use health::Health;
 use outbox::Outbox;
 pub use phase::{Phase, Step};
 use std::time::Duration;
@@ -121,6 +123,7 @@ pub struct Session {
     message_strikes: u8,
     control_strikes: u8,
     malformed: u8,
+    pulse: health::Pulse,
     /// What waits for the peer.
     pub outbox: Outbox,
     /// The WebSocket's state. Taken out while its events are handled, for they may lend from it.
@@ -172,6 +175,7 @@ impl Session {
             message_strikes: 0,
             control_strikes: 0,
             malformed: 0,
+            pulse: health::Pulse::default(),
             outbox: Outbox::default(),
             websocket: Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH),
             messages: Bucket::default(),
@@ -254,7 +258,7 @@ impl Session {
         self.http.as_mut().map_or(Vec::new(), |http| std::mem::take(&mut http.backlog))
     }
 
-    /// What the HTTP side waits for has changed: the deadline of that runs from here.
+    /// What is waited for from the peer has changed: the deadline of that runs from here.
     pub fn request_moved_on(&mut self, now: Time) {
         self.since = now;
     }
@@ -289,6 +293,7 @@ impl Session {
         let mut player = Session {
             phase: self.phase,
             encoding: self.encoding,
+            received: self.received,
             outbox: self.outbox.part(says_goodbye),
             http: None,
             ..Session::new(now)
@@ -379,6 +384,7 @@ impl Session {
                 let quiet = silent.min(now.since(self.pinged)) >= settings.heartbeat_interval;
                 if quiet {
                     self.pinged = now;
+                    self.pulse.beat();
                 }
                 (quiet || self.outbox.is_to_ask(now)).then_some(Due::Ping)
             }

@@ -55,10 +55,8 @@ pub struct Outbox {
     is_away: bool,
     /// Whether something that was never seen has been let go: only a full state helps.
     has_lost: bool,
-    /// Whether the lost connection may have seen a goodbye under the number after `seq`.
-    said_goodbye: bool,
-    /// Whether batches went with the player that this connection was not told: nothing has the next number.
-    is_behind: bool,
+    /// The number of the goodbye on the connection that is lost; 0 where none was said.
+    goodbye: u64,
     /// Whether a ping is to go behind the batch that belongs to the connection.
     greets: bool,
     /// Pings whose pongs are still to come.
@@ -83,7 +81,7 @@ struct Queued {
     joined: bool,
 }
 
-const _: () = assert!(size_of::<Queued>() <= 24, "thousands of these wait at the end of every tick");
+const _: () = assert!(size_of::<Queued>() <= 16, "thousands of these wait at the end of every tick");
 
 /// The key of packets that nothing takes the place of.
 const NEVER: u32 = u32::MAX;
@@ -95,8 +93,7 @@ pub struct Joined(Queued);
 impl Joined {
     /// So many packets, with their separators between them. While a peer cannot take more, a newer one of the same
     /// `part` takes the place of an older one.
-    pub fn new(body: &[u8], packets: u8, part: u32) -> Joined {
-        let body = Body::from(body);
+    pub fn new(body: Body, packets: u8, part: u32) -> Joined {
         Joined(Queued { body, supersedes: part, packets, priority: Priority::Low, joined: true })
     }
 
@@ -164,7 +161,8 @@ pub struct Flushed {
 }
 
 impl Outbox {
-    /// Queues one packet. `limit` is the hard limit in bytes; from half of it on packets of low priority are dropped.
+    /// Queues one packet. `limit` is the hard limit in bytes. Packets of low priority are dropped from there on, and
+    /// while the peer has not taken all that it was offered, from half of it on.
     pub fn push(
         &mut self,
         body: &Body,
@@ -189,7 +187,7 @@ impl Outbox {
         }
         let mut outcome = Pushed::Queued;
         if packet.priority == Priority::Low {
-            if self.waiting() + packet.body.len() > limit / 2 {
+            if !self.has_room_for_low(packet.body.len(), limit) {
                 self.lagging = true;
                 return Pushed::Dropped;
             }
@@ -227,6 +225,13 @@ impl Outbox {
         self.check();
     }
 
+    /// Whether a packet of low priority may wait. Who has taken all so far is offered as much as anybody may have waiting,
+    /// and who has nothing waiting one more, however large: only somebody who is slow is spared anything.
+    fn has_room_for_low(&self, len: usize, limit: usize) -> bool {
+        let most = if self.is_stuck() { limit / 2 } else { limit };
+        self.waiting() == 0 || self.waiting() + len <= most
+    }
+
     /// From here on batches are numbered: what is queued now belongs to the connection, what follows to the player.
     pub fn begin_sequence(&mut self) {
         self.connection = self.queue.len();
@@ -237,16 +242,6 @@ impl Outbox {
     /// From here on numbered batches are kept until they are acknowledged.
     pub fn keep_batches(&mut self) {
         self.keeps = true;
-    }
-
-    /// Whether every batch that was sealed has been written on this connection, so that a goodbye is the next number.
-    pub fn is_all_written(&self) -> bool {
-        self.replay.as_ref().is_none_or(|replay| replay.is_written())
-    }
-
-    /// Whether a last batch would have a number that the peer does not expect.
-    pub fn is_behind(&self) -> bool {
-        self.is_behind
     }
 
     /// Number of the last batch that was written on this connection.
@@ -300,7 +295,7 @@ impl Outbox {
     /// under the next number.
     pub fn part(&mut self, says_goodbye: bool) -> Outbox {
         let mut player = std::mem::take(self);
-        debug_assert!(player.sequenced && (player.is_all_written() || !says_goodbye));
+        debug_assert!(player.sequenced);
         let own: VecDeque<Queued> = player.queue.drain(..player.connection).collect();
         let own_bytes = own.iter().map(|packet| packet.body.len()).sum();
         *self = Outbox {
@@ -308,18 +303,18 @@ impl Outbox {
             connection: own.len(),
             queue: own,
             sequenced: true,
-            seq: player.seq,
+            seq: player.written(),
             greeted: player.greeted,
             control: std::mem::take(&mut player.control),
             unsent: std::mem::take(&mut player.unsent),
             close: std::mem::take(&mut player.close),
             pongs_due: player.pongs_due,
-            is_behind: !says_goodbye,
             ..Outbox::default()
         };
         player.bytes -= own_bytes;
         player.connection = 0;
-        (player.is_away, player.said_goodbye, player.greets) = (true, says_goodbye, false);
+        (player.is_away, player.greets) = (true, false);
+        player.goodbye = if says_goodbye { player.written() + 1 } else { 0 };
         player.over_soft_limit_since = None;
         player.spare_low();
         player.keep_bounds_away();
@@ -337,20 +332,23 @@ impl Outbox {
 
     /// The player comes back and has seen everything up to and with `seq`: what it has not is sealed and is to be written
     /// again, from there on. How many batches that are; `None` where they are not all held: see [`Outbox::restart`].
+    ///
+    /// Whoever has seen the goodbye has seen its number: what follows comes one number later.
     pub fn resume(&mut self, seq: u64, tick: Tick, time: WallMs) -> Option<u32> {
         let kept = self.replay.as_ref().map_or(0, |replay| replay.len()) as u64;
         let before_oldest = self.seq - kept;
-        let saw_goodbye = self.said_goodbye && seq == self.seq + 1;
-        let is_held = self.keeps && !self.has_lost && seq >= before_oldest;
-        if !is_held || (seq > self.seq && !saw_goodbye) {
+        let saw_goodbye = self.goodbye != 0 && seq == self.goodbye;
+        let seen = seq - u64::from(saw_goodbye);
+        let is_held = (before_oldest..=self.seq).contains(&seen);
+        if !self.keeps || self.has_lost || !is_held {
             return None;
         }
         if let Some(replay) = &mut self.replay {
-            replay.drop_oldest((seq.min(self.seq) - before_oldest) as usize);
+            replay.drop_oldest((seen - before_oldest) as usize);
             replay.rewind();
         }
         self.seq += u64::from(saw_goodbye);
-        self.said_goodbye = false;
+        self.goodbye = 0;
         while !self.queue.is_empty() {
             let batch = self.measure_batch();
             self.seq += 1;
@@ -364,7 +362,7 @@ impl Outbox {
     pub fn restart(&mut self) {
         self.forget();
         (self.has_lost, self.lagging) = (false, false);
-        self.seq += u64::from(std::mem::take(&mut self.said_goodbye));
+        self.seq += u64::from(std::mem::take(&mut self.goodbye) != 0);
     }
 
     /// A new connection goes on with a player's part: what waits here belongs to the connection, and a ping goes behind it.
@@ -473,6 +471,11 @@ impl Outbox {
         self.bytes = self.queue.iter().map(|packet| packet.body.len()).sum();
         self.over_soft_limit_since = None;
         self.check();
+    }
+
+    /// Something of the player's was let go of that only a full state makes good.
+    pub fn lose(&mut self) {
+        self.has_lost |= self.keeps;
     }
 
     /// The same, and drops the control frames that wait too.
@@ -824,7 +827,7 @@ mod tests {
     fn joined_packets_are_many_on_the_wire_and_one_in_the_queue() {
         let joined = |names: &str, packets, part| {
             let bodies: Vec<_> = names.split(' ').map(|name| format!(r#"{{"type":"{name}"}}"#)).collect();
-            Joined::new(bodies.join(",").as_bytes(), packets, part)
+            Joined::new(Body::from(bodies.join(",").as_bytes()), packets, part)
         };
         let mut outbox = Outbox::default();
         outbox.begin_sequence();
@@ -848,6 +851,11 @@ mod tests {
         let limit = 1000;
         let mut outbox = Outbox::default();
         outbox.begin_sequence();
+        push(&mut outbox, "stuck", Priority::Normal, None);
+        flush(&mut outbox, &mut Narrow { took: Vec::new(), room: usize::MAX - 1 });
+        push(&mut outbox, "stuck", Priority::Normal, None);
+        outbox.flush(STAMP, limit, &mut Narrow { took: Vec::new(), room: 40 }, &mut Vec::new());
+        assert!(outbox.is_stuck() && outbox.waiting() < 50);
         let big = Body::from(vec![b'x'; 400].as_slice());
         let later = Time::from_millis(5);
         let mut add = |priority| outbox.push(&big, priority, None, limit, later);
@@ -857,7 +865,30 @@ mod tests {
         assert_eq!(add(Priority::Normal), Pushed::Over);
         assert_eq!(outbox.over_soft_limit_since(), Some(later));
         outbox.drop_unsealed();
-        assert_eq!((outbox.waiting(), outbox.over_soft_limit_since()), (0, None));
+        assert!(outbox.waiting() < 50 && outbox.over_soft_limit_since().is_none());
+    }
+
+    #[test]
+    fn who_has_taken_all_gets_positions_whatever_the_limit_is() {
+        // A whole batch of them never fitted under the soft limit of the smallest outbox, though its peer took everything.
+        let limit = *limits::OUTBOX_LIMIT.start();
+        let part = Joined::new(Body::from(vec![b'x'; limits::BATCH_BYTES].as_slice()), 1, 0);
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        for _ in 0..3 {
+            push(&mut outbox, "chat", Priority::Normal, None);
+            assert_eq!(outbox.push_joined(&part, limit, Time::START), Pushed::Queued);
+            let flushed = outbox.flush(STAMP, limit, &mut Vec::new(), &mut Vec::new());
+            assert!(flushed.drained && !flushed.caught_up, "nothing was left out");
+        }
+        // However large it is, it is offered where nothing else waits.
+        let large = Joined::new(Body::from(vec![b'x'; 2 * limit].as_slice()), 1, 0);
+        assert_eq!(outbox.push_joined(&large, limit, Time::START), Pushed::Over);
+        assert!(outbox.flush(STAMP, limit, &mut Vec::new(), &mut Vec::new()).drained);
+        // Who is stuck is spared what it could not read in time anyway.
+        push(&mut outbox, "chat", Priority::Normal, None);
+        outbox.flush(STAMP, limit, &mut Narrow { took: Vec::new(), room: 10 }, &mut Vec::new());
+        assert_eq!(outbox.push_joined(&part, limit, Time::START), Pushed::Dropped);
     }
 
     #[test]
@@ -887,6 +918,206 @@ mod tests {
         assert_eq!(outbox.memory(), 0);
     }
 
+    /// A peer at the end of a line that is cut now and then, and what it has seen.
+    struct Wire {
+        outbox: Outbox,
+        line: Narrow,
+        client: Connection,
+        /// How much of what was written the client has read.
+        read: usize,
+        seq: u64,
+        seen: Vec<String>,
+        pongs: Vec<Vec<u8>>,
+    }
+
+    impl Wire {
+        fn new() -> Wire {
+            let mut outbox = Outbox::default();
+            push(&mut outbox, "connected", Priority::Critical, None);
+            outbox.begin_sequence();
+            outbox.keep_batches();
+            let line = Narrow { took: Vec::new(), room: 0 };
+            let client = Connection::new(Role::Client, usize::MAX);
+            Wire { outbox, line, client, read: 0, seq: 0, seen: Vec::new(), pongs: Vec::new() }
+        }
+
+        fn flush(&mut self, room: usize, now: Time) {
+            self.line.room = room;
+            self.outbox.flush(Stamp { now, ..STAMP }, LIMIT, &mut self.line, &mut Vec::new());
+        }
+
+        /// Has the client read so much of what is on the way.
+        fn read(&mut self, len: usize) {
+            let end = self.line.took.len().min(self.read + len);
+            let mut bytes = self.line.took[self.read..end].to_vec();
+            self.read = end;
+            let mut input = bytes.as_mut_slice();
+            while let Some(event) = self.client.next(&mut input) {
+                match event {
+                    Event::Ping(payload) => self.pongs.push(payload.to_vec()),
+                    Event::Text(message) => {
+                        let head = read_batch(Encoding::Json, message).expect("a batch").head;
+                        let value: serde_json::Value = serde_json::from_slice(message).expect("JSON");
+                        let packets = value["packets"].as_array().expect("a list").iter();
+                        if head.seq == 0 {
+                            continue;
+                        }
+                        assert_eq!(head.seq, self.seq + 1, "without gaps, and none twice");
+                        self.seq = head.seq;
+                        self.seen.extend(packets.map(|p| p["type"].as_str().expect("a name").to_owned()));
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+
+        fn pong(&mut self) {
+            for payload in std::mem::take(&mut self.pongs) {
+                assert!(self.outbox.pong(&payload).is_due);
+            }
+        }
+
+        /// The line breaks; `away` is pushed while nobody is there, then the client comes back.
+        fn cut(&mut self, away: &[String], goodbye: Goodbye) {
+            let says_goodbye = goodbye != Goodbye::Unsaid;
+            let mut player = self.outbox.part(says_goodbye);
+            if says_goodbye {
+                push(&mut self.outbox, "goodbye", Priority::Critical, None);
+                self.flush(usize::MAX, Time::START);
+            }
+            if goodbye == Goodbye::Seen {
+                self.read(usize::MAX);
+                assert_eq!(self.seen.pop().as_deref(), Some("goodbye"));
+            }
+            for name in away {
+                push(&mut player, name, Priority::Normal, None);
+            }
+            let replayed = player.resume(self.seq, Tick(8), WallMs(1)).expect("nothing is let go of");
+            assert!(player.replay.as_ref().map_or(0, |replay| replay.len()) as u32 == replayed);
+            self.outbox = Outbox::default();
+            push(&mut self.outbox, "connected", Priority::Critical, None);
+            self.outbox.adopt(player);
+            self.line.took.clear();
+            self.read = 0;
+            self.client = Connection::new(Role::Client, usize::MAX);
+            self.pongs.clear();
+        }
+    }
+
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    enum Goodbye {
+        Unsaid,
+        Unseen,
+        Seen,
+    }
+
+    #[derive(Clone, Debug)]
+    enum Op {
+        Push(u8),
+        Flush(usize),
+        Read(usize),
+        Pong,
+        Wait(u64),
+        Cut(u8, Goodbye),
+    }
+
+    fn op() -> impl Strategy<Value = Op> {
+        let goodbye = prop_oneof![Just(Goodbye::Unsaid), Just(Goodbye::Unseen), Just(Goodbye::Seen)];
+        prop_oneof![
+            4 => (1u8..5).prop_map(Op::Push),
+            4 => (0usize..400).prop_map(Op::Flush),
+            4 => (0usize..400).prop_map(Op::Read),
+            2 => Just(Op::Pong),
+            2 => (0u64..1500).prop_map(Op::Wait),
+            1 => (0u8..4, goodbye).prop_map(|(n, goodbye)| Op::Cut(n, goodbye)),
+        ]
+    }
+
+    #[test]
+    fn a_ping_names_what_it_follows_and_its_pong_lets_go_of_that() {
+        let mut wire = Wire::new();
+        let second = |s: u64| Time::from_millis(s * 1000);
+        push(&mut wire.outbox, "a", Priority::Normal, None);
+        wire.flush(usize::MAX, second(1));
+        push(&mut wire.outbox, "b", Priority::Normal, None);
+        wire.flush(usize::MAX, second(1));
+        wire.read(usize::MAX);
+        assert_eq!(wire.pongs, [1u64.to_be_bytes()], "at most once a second, behind the first batch");
+        wire.pong();
+        let kept = |wire: &Wire| wire.outbox.replay.as_ref().map_or(0, |replay| replay.len());
+        assert_eq!(kept(&wire), 1);
+        assert!(!wire.outbox.is_to_ask(Time::from_millis(1999)) && wire.outbox.is_to_ask(second(2)));
+        wire.outbox.ping(second(2));
+        assert!(!wire.outbox.is_to_ask(second(9)), "what was asked is not asked again");
+        wire.flush(usize::MAX, second(2));
+        wire.read(usize::MAX);
+        assert_eq!(wire.pongs, [2u64.to_be_bytes()]);
+        wire.pong();
+        assert_eq!(kept(&wire), 0);
+        wire.outbox.rest();
+        wire.outbox.rest();
+        assert_eq!(wire.outbox.memory(), 0, "who has everything costs nothing");
+        let forged = wire.outbox.pong(&9u64.to_be_bytes());
+        assert_eq!(forged, Pong { is_due: false, names_a_batch: false });
+    }
+
+    #[test]
+    fn who_does_not_answer_keeps_no_more_than_the_bound() {
+        let mut wire = Wire::new();
+        for n in 0..1000 {
+            push(&mut wire.outbox, &format!("p{n}"), Priority::Normal, None);
+            wire.flush(usize::MAX, Time::START);
+        }
+        let replay = wire.outbox.replay.as_ref().expect("something is kept");
+        assert_eq!(replay.len(), limits::REPLAY_BATCHES);
+        let mut player = wire.outbox.part(false);
+        assert_eq!(player.resume(1000 - limits::REPLAY_BATCHES as u64 - 1, Tick(1), WallMs(1)), None);
+        assert_eq!(player.resume(1001, Tick(1), WallMs(1)), None, "from the future");
+        let all = limits::REPLAY_BATCHES as u64;
+        assert_eq!(player.resume(1000 - all, Tick(1), WallMs(1)), Some(all as u32));
+        assert_eq!(player.resume(1000, Tick(1), WallMs(1)), Some(0));
+    }
+
+    #[test]
+    fn while_nobody_is_there_low_priority_is_spared_and_too_much_is_let_go() {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        outbox.keep_batches();
+        push(&mut outbox, "low", Priority::Low, Some(1));
+        let mut player = outbox.part(true);
+        assert_eq!(push(&mut player, "low", Priority::Low, Some(1)), Pushed::Dropped);
+        assert_eq!(push(&mut player, "chat", Priority::Normal, None), Pushed::Queued);
+        assert_eq!(player.queue.len(), 1);
+        let big = Body::from(vec![b'x'; limits::BATCH_BYTES].as_slice());
+        let add = |player: &mut Outbox| player.push(&big, Priority::Critical, None, LIMIT, Time::START);
+        let held = (0..100).take_while(|_| add(&mut player) == Pushed::Queued).count();
+        assert_eq!(held, limits::REPLAY_BYTES / limits::BATCH_BYTES - 1);
+        assert!(player.memory() < 1000, "{}", player.memory());
+        assert_eq!(add(&mut player), Pushed::Dropped);
+        assert_eq!(player.resume(0, Tick(1), WallMs(1)), None);
+        player.restart();
+        let mut next = Outbox::default();
+        next.adopt(player);
+        push(&mut next, "state", Priority::Critical, None);
+        let mut out = Vec::new();
+        next.flush(STAMP, LIMIT, &mut out, &mut Vec::new());
+        // The goodbye may have been seen as number 1.
+        assert!(out.windows(8).any(|bytes| bytes == b"\"seq\":2,"), "{}", String::from_utf8_lossy(&out));
+    }
+
+    #[test]
+    fn memory_that_is_for_resumes_only_can_be_had_back() {
+        let mut wire = Wire::new();
+        push(&mut wire.outbox, "a", Priority::Normal, None);
+        wire.flush(usize::MAX, Time::START);
+        assert!(wire.outbox.trimmable() > 0);
+        wire.outbox.trim();
+        assert_eq!(wire.outbox.trimmable(), 0);
+        let mut player = wire.outbox.part(false);
+        assert_eq!(player.resume(0, Tick(1), WallMs(1)), None, "told afresh");
+        assert_eq!(player.resume(1, Tick(1), WallMs(1)), Some(0), "has seen it all");
+    }
+
     proptest! {
         /// However little the socket takes at a time, it gets the same bytes.
         #[test]
@@ -913,6 +1144,54 @@ mod tests {
                 }
             }
             prop_assert_eq!(out.took, whole);
+        }
+
+        /// Whatever is written, read, acknowledged and cut in between: the client sees each packet once, and in order.
+        #[test]
+        fn cut_anywhere_each_packet_is_seen_once(ops in prop::collection::vec(op(), 1..120)) {
+            let (mut wire, mut told, mut now) = (Wire::new(), Vec::new(), Time::START);
+            let mut name = {
+                let mut count = 0;
+                move || {
+                    count += 1;
+                    format!("p{count}")
+                }
+            };
+            for op in ops {
+                match op {
+                    Op::Push(count) => {
+                        for _ in 0..count {
+                            told.push(name());
+                            push(&mut wire.outbox, &told[told.len() - 1], Priority::Normal, None);
+                        }
+                    }
+                    Op::Flush(room) => wire.flush(room, now),
+                    Op::Read(len) => wire.read(len),
+                    Op::Pong => wire.pong(),
+                    Op::Wait(ms) => {
+                        now = now + std::time::Duration::from_millis(ms);
+                        if wire.outbox.is_to_ask(now) {
+                            wire.outbox.ping(now);
+                        }
+                    }
+                    Op::Cut(count, goodbye) => {
+                        let away: Vec<String> = (0..count).map(|_| name()).collect();
+                        told.extend_from_slice(&away);
+                        wire.cut(&away, goodbye);
+                    }
+                }
+            }
+            wire.flush(usize::MAX, now);
+            wire.read(usize::MAX);
+            prop_assert_eq!(&wire.seen, &told);
+            now = now + std::time::Duration::from_secs(2);
+            if wire.outbox.is_to_ask(now) {
+                wire.outbox.ping(now);
+            }
+            wire.flush(usize::MAX, now);
+            wire.read(usize::MAX);
+            wire.pong();
+            prop_assert!(wire.outbox.replay.as_ref().is_none_or(|replay| replay.len() == 0));
         }
     }
 }

@@ -13,7 +13,6 @@
 use crate::limits;
 use crate::packet::Body;
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 /// The batches kept for one player.
 #[derive(Debug, Default)]
@@ -60,8 +59,7 @@ impl Replay {
         for body in bodies {
             // All who are sent the same hold it by now. As they let go of it one by one this is less than what is held,
             // by no more than each body once.
-            let holders = Arc::strong_count(&body).max(1);
-            batch.share = batch.share.saturating_add((body.len() / holders) as u32);
+            batch.share = batch.share.saturating_add((body.len() / body.holders()) as u32);
             batch.bytes = batch.bytes.saturating_add(body.len() as u32);
             batch.bodies += 1;
             self.bodies.push_back(body);

@@ -6,12 +6,12 @@
 use super::caller::Calling;
 use super::hostile;
 use super::reader::{Heard, Reader, opening};
-use super::scenario::{Conduct, Script};
+use super::scenario::{Conduct, Script, Who};
 use super::visitor::Visitor;
 use crate::engine::Game;
 use crate::packet::{
-    AuthRequest, AuthResponse, ClientControl, ClientTime, Encoding, Kind, Packet, Resumption, ServerControl,
-    ServerPacket, encode_client,
+    AuthRequest, AuthResponse, ClientControl, ClientTime, Code, Encoding, Kind, Packet, Resumption,
+    ServerControl, ServerPacket, encode_client,
 };
 use crate::random::Random;
 use crate::time::Time;
@@ -32,11 +32,14 @@ pub(super) struct Client<G: Game, S> {
     pub(super) calling: Option<Calling>,
     encoding: Encoding,
     script: S,
+    pub(super) who: Who,
     chance: Random,
     /// What is on its way to the socket.
     out: Vec<u8>,
     next_id: u32,
     acts_at: Time,
+    /// What it said to come in came to nothing, and may be said again.
+    tries_again: bool,
     /// It says nothing more of its own accord.
     quiet: bool,
     /// It has sent its last message.
@@ -56,7 +59,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     /// Somebody who has just connected.
     pub(super) fn new(
         conduct: Conduct,
-        script: S,
+        (script, who): (S, Who),
         calling: Option<Calling>,
         seed: u64,
         now: Time,
@@ -70,10 +73,12 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             calling,
             encoding,
             script,
+            who,
             chance,
             out: Vec::new(),
             next_id: 1,
             acts_at: now,
+            tries_again: false,
             quiet: false,
             left: false,
             resumption: Resumption::default(),
@@ -96,7 +101,11 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     /// Does what it does of its own accord, where its time has come.
     pub(super) fn act(&mut self, now: Time) {
         // Who may not send more does not think of more either.
-        if self.quiet || self.left || now < self.acts_at || self.out.len() > MOST_UNSENT {
+        if self.left || now < self.acts_at || self.out.len() > MOST_UNSENT {
+            return;
+        }
+        // Whoever has not come in for the disk's sake still tries.
+        if self.quiet && !self.tries_again {
             return;
         }
         self.acts_at = now + Duration::from_millis(20 + self.chance.below(200));
@@ -234,6 +243,10 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             ServerPacket::Control(ServerControl::Connected { .. }) if self.is_away => self.ask_to_resume(),
             ServerPacket::Control(ServerControl::Connected { .. }) => self.before_auth(),
             ServerPacket::Control(ServerControl::AuthResponse(response)) => self.enter(response)?,
+            // Storage or hashing would not: one may try again.
+            ServerPacket::Control(ServerControl::Error { code: Code::Busy | Code::Internal, .. }) => {
+                self.tries_again = self.reader.player().is_none();
+            }
             ServerPacket::Control(_) => {}
             ServerPacket::Game(out) => {
                 let me = self.reader.player().ok_or("a game's packet before auth")?;
@@ -248,13 +261,20 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         if !self.reader.is_open() {
             return;
         }
-        let first = self.next_id == 1;
+        let first = self.next_id == 1 || std::mem::take(&mut self.tries_again);
         if self.conduct == Conduct::Garbler && self.chance.chance(0.3) {
             return self.garble();
         }
         if first {
             let guest = ["Ann", "ann", "Bob", "O'Neill", "Zoë"][self.chance.below(5) as usize];
-            let request = AuthRequest { version: 1, guest: Some(guest.to_owned()), ..AuthRequest::default() };
+            let request = AuthRequest { version: 1, ..AuthRequest::default() };
+            let request = match self.who.clone() {
+                Who::Guest => AuthRequest { guest: Some(guest.to_owned()), ..request },
+                Who::Token(token) => AuthRequest { token: Some(token), ..request },
+                Who::Password { username, password } => {
+                    AuthRequest { username: Some(username), password: Some(password), ..request }
+                }
+            };
             let id = Some(self.take_id());
             self.say_whole(Kind::Control, id, &ClientControl::AuthRequest(request));
         }

@@ -114,6 +114,8 @@ impl<S: Scenario> Sim<S> {
     fn play_all(&mut self) -> Result<(), String> {
         if let Some(disk) = &mut self.disk {
             disk.load(self.shell.engine_mut(), Time::START, EPOCH)?;
+            // Games hear of what they have kept before anybody comes in.
+            self.shell.engine_mut().tick(Tick(0), Time::START, EPOCH);
         }
         let end = Time::START + self.plan.duration;
         while self.shell.now() < end {
@@ -232,7 +234,8 @@ impl<S: Scenario> Sim<S> {
         };
         let conduct = if calling.is_none() && conduct == Conduct::Caller { Conduct::Honest } else { conduct };
         let script = self.scenario.script(conduct, chance);
-        let mut client = Client::new(conduct, script, calling, chance.bits(), now);
+        let who = self.scenario.who(self.came);
+        let mut client = Client::new(conduct, (script, who), calling, chance.bits(), now);
         if cuts.is_some() && !self.plan.engine.session.duplicate_window.is_zero() {
             client.be_clear();
         }
@@ -347,7 +350,7 @@ impl<S: Scenario> Sim<S> {
         if let Some(disk) = &mut self.disk {
             disk.heal();
         }
-        // Whoever was lost and does not come back is waited for.
+        // Who was lost is there until its grace is over.
         let limit = self.shell.now() + SAVING + self.plan.engine.session.resume_grace;
         loop {
             self.shell.advance(self.shell.deadline());

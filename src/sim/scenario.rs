@@ -49,11 +49,42 @@ pub trait Scenario {
         Ok(())
     }
 
+    /// Who somebody comes in as who is about to connect; `number` is nobody else's.
+    fn who(&mut self, number: usize) -> Who {
+        let _ = number;
+        Who::Guest
+    }
+
+    /// A client hears a packet of the game. `store` is what is on disk, and does whatever it is asked.
+    ///
+    /// # Errors
+    /// It is told of something that is not there.
+    fn heard(&mut self, packet: &<Self::Game as Game>::Out, store: &mut dyn Store) -> Result<(), String> {
+        let _ = (packet, store);
+        Ok(())
+    }
+
     /// A tick is over, and everybody has been offered what it brought.
     ///
     /// # Errors
     /// Something is not as the game promises.
     fn tick_over(&mut self, world: &World<'_, Self::Game>) -> Result<(), String>;
+}
+
+/// What a client says in `auth_request`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Nobody of whom anything is kept.
+    Guest,
+    /// Whoever the token of a login session stands for.
+    Token(String),
+    /// An account's name and its password.
+    Password {
+        /// The name.
+        username: String,
+        /// The password.
+        password: String,
+    },
 }
 
 /// One simulated person.

@@ -4,11 +4,11 @@ use super::client::Client;
 use super::cuts::Cuts;
 use super::link::{Arrival, Pipe};
 use super::run::Sim;
-use super::scenario::{Carriage, Conduct, Fate, Scenario};
+use super::scenario::{Carriage, Conduct, Fate, Scenario, Who};
 use super::shell::Line;
 use crate::ids::ConnId;
 use crate::limits::LINGER_TIME;
-use crate::packet::Code;
+use crate::packet::{Code, ServerPacket};
 use crate::time::Time;
 use std::time::Duration;
 
@@ -114,6 +114,13 @@ impl<S: Scenario> Sim<S> {
             }
             let packets = link.client.receive(&input)?;
             self.report.packets += packets.len() as u64;
+            if let Some(disk) = &mut self.disk {
+                let of_game = packets.iter().filter_map(|packet| match &packet.packet {
+                    ServerPacket::Game(out) => Some(out),
+                    ServerPacket::Control(_) => None,
+                });
+                of_game.into_iter().try_for_each(|out| self.scenario.heard(out, disk.store()))?;
+            }
             if let Some(player) = link.client.reader.player() {
                 self.report.spared += self.checks.heard(player, &packets)?;
             }
@@ -152,6 +159,8 @@ impl<S: Scenario> Sim<S> {
             // The server stops; the game has its reasons.
             Code::Shutdown | Code::Cheating | Code::Kicked => Ok(()),
             Code::WorldFull | Code::SlowConsumer if scarce => Ok(()),
+            // As many of its address have their passwords looked at as may.
+            Code::RateLimited if matches!(link.client.who, Who::Password { .. }) => Ok(()),
             _ => Err(format!("it did nothing wrong and was sent away: {code}")),
         }
     }

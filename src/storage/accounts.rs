@@ -4,7 +4,7 @@ use super::column::{millis, number, username, wall};
 use super::database::Outcome;
 use super::error::is_unique_conflict;
 use crate::account::{
-    Account, LoginSession, PasswordHash, Refused, Reply, StoreError, TokenDigest, Username,
+    Account, LoginSession, PasswordHash, Refused, Renewal, Reply, StoreError, TokenDigest, Username,
 };
 use crate::ids::AccountId;
 use crate::limits;
@@ -50,10 +50,11 @@ pub(super) fn open_session(db: &Connection, session: &LoginSession) -> Outcome {
     if !known {
         return Ok(Err(Refused::NoAccount));
     }
-    let LoginSession { digest, account, created, expires } = session;
-    let sql =
-        "INSERT OR REPLACE INTO login_session (digest, account, created, expires) VALUES (?1, ?2, ?3, ?4)";
-    db.prepare_cached(sql)?.execute(params![digest.0, account.0, millis(*created), millis(*expires)])?;
+    let LoginSession { digest, account, created, expires, seen } = session;
+    let sql = "INSERT OR REPLACE INTO login_session (digest, account, created, expires, seen)
+        VALUES (?1, ?2, ?3, ?4, ?5)";
+    let [created, expires, seen] = [created, expires, seen].map(|at| millis(*at));
+    db.prepare_cached(sql)?.execute(params![digest.0, account.0, created, expires, seen])?;
     let sql = "DELETE FROM login_session WHERE digest IN (
             SELECT digest FROM login_session WHERE account = ?1 AND digest <> ?2
             ORDER BY expires DESC, digest DESC LIMIT -1 OFFSET ?3
@@ -82,7 +83,7 @@ pub(super) fn end_sessions_of(db: &Connection, account: AccountId) -> Outcome {
 }
 
 pub(super) fn live_sessions(db: &Connection, now: WallMs) -> Outcome {
-    let sql = "SELECT digest, account, login_session.created, expires, name
+    let sql = "SELECT digest, account, login_session.created, expires, seen, name
         FROM login_session JOIN account ON account.id = account
         WHERE expires > ?1 ORDER BY digest";
     let mut select = db.prepare_cached(sql)?;
@@ -94,18 +95,20 @@ pub(super) fn live_sessions(db: &Connection, now: WallMs) -> Outcome {
             account: AccountId(number(row.get(1)?, "account id")?),
             created: wall(row.get(2)?),
             expires: wall(row.get(3)?),
+            seen: wall(row.get(4)?),
         };
-        let name: String = row.get(4)?;
+        let name: String = row.get(5)?;
         sessions.push((session, username(&name)?));
     }
     Ok(Ok(Reply::Sessions(sessions)))
 }
 
 /// Moves the ends of sessions; those that are gone stay gone.
-pub(super) fn renew(db: &Connection, renewals: &[(TokenDigest, WallMs)]) -> Result<(), StoreError> {
-    let mut update = db.prepare_cached("UPDATE login_session SET expires = ?2 WHERE digest = ?1")?;
-    for (digest, expires) in renewals {
-        update.execute(params![digest.0, millis(*expires)])?;
+pub(super) fn renew(db: &Connection, renewals: &[Renewal]) -> Result<(), StoreError> {
+    let sql = "UPDATE login_session SET expires = ?2, seen = ?3 WHERE digest = ?1";
+    let mut update = db.prepare_cached(sql)?;
+    for Renewal { digest, expires, seen } in renewals {
+        update.execute(params![digest.0, millis(*expires), millis(*seen)])?;
     }
     Ok(())
 }

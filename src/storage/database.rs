@@ -180,7 +180,9 @@ fn prepare(connection: &mut Connection) -> Result<(), StoreError> {
     if sound != "ok" {
         return Err(StoreError::Corrupt(sound.replace('\n', " ")));
     }
-    migrate(connection)
+    migrate(connection)?;
+    // Whoever else writes keeps this process from it, which is better known now than by whoever registers first.
+    Ok(connection.execute_batch("BEGIN IMMEDIATE; ROLLBACK")?)
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), StoreError> {

@@ -16,8 +16,10 @@ pub(super) const VERSION: i64 = MIGRATIONS.len() as i64;
 
 /// Names compare without regard to ASCII case. Times are Unix milliseconds. Values are JSON. Ids that are told to
 /// somebody are never used again (`AUTOINCREMENT`).
-const MIGRATIONS: &[M<'static>] = &[M::up(
-    "CREATE TABLE account (
+const MIGRATIONS: &[M<'static>] = &[M::up(FIRST), M::up(SECOND)];
+
+/// What the first version made.
+pub(super) const FIRST: &str = "CREATE TABLE account (
         id INTEGER PRIMARY KEY AUTOINCREMENT,
         name TEXT NOT NULL UNIQUE COLLATE NOCASE,
         password TEXT NOT NULL,
@@ -54,8 +56,11 @@ const MIGRATIONS: &[M<'static>] = &[M::up(
         time INTEGER NOT NULL,
         value TEXT NOT NULL
     ) STRICT;
-    CREATE INDEX event_game ON event (game, id);",
-)];
+    CREATE INDEX event_game ON event (game, id);";
+
+/// When a login session was last used. Of those that are there nobody knows more than when they were opened.
+const SECOND: &str = "ALTER TABLE login_session ADD COLUMN seen INTEGER NOT NULL DEFAULT 0;
+    UPDATE login_session SET seen = created;";
 
 /// Says whether the file is one that this program may work with, and changes nothing. A file without any content is
 /// version 0 of ours.

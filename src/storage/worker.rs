@@ -271,12 +271,19 @@ fn hash_passwords(mut hasher: impl Hasher, passwords: &Receiver<(Ticket, Work)>,
     }
 }
 
-/// Lets every other thread go first. On Linux a nice value is a thread's own; where it is the process's this does
-/// nothing, and where the system refuses, hashing is as fast as anything else.
+/// Lets every other thread go first. A nice value is not enough: who has it finishes its slice, up to 4 ms, before a thread that
+/// wakes up is let on its core. Of `SCHED_IDLE` Linux takes the core away at once (sched(7)). Elsewhere this does nothing,
+/// and where the system refuses, hashing is as fast as anything else.
 fn yield_to_others() {
     #[cfg(target_os = "linux")]
-    if let Err(error) = rustix::process::setpriority_process(None, 19) {
-        log::warn!("hashing passwords cannot be given the lowest priority: {error}");
+    {
+        use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy};
+        let last = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+        let thread = thread_priority::thread_native_id();
+        if let Err(error) = thread_priority::set_thread_priority_and_policy(thread, ThreadPriority::Min, last)
+        {
+            log::warn!("hashing passwords cannot be given the lowest priority: {error:?}");
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::driven::Driven;
 use evertick::ids::ConnId;
-use evertick::limits::JOINS_PER_TICK;
+use evertick::limits::{INBOX_PLAYER, JOINS_PER_TICK};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -107,4 +107,26 @@ fn of_who_leaves_the_line_the_game_never_hears() {
     }
     driven.pass(TICK);
     assert_eq!(driven.engine.memory(), 0, "what the lost one had sent is not held");
+}
+
+#[test]
+fn of_one_in_the_line_no_more_waits_than_of_anybody_else() {
+    // Its count began anew with each tick, and what it had sent stayed.
+    let mut driven = Driven::new(|s| s.session.message_burst = 1000);
+    let crowd = crowd(&mut driven, 3 * JOINS_PER_TICK + 1);
+    let last = crowd[3 * JOINS_PER_TICK];
+    driven.taken(last);
+    let mut refused = 0;
+    for _ in 0..3 {
+        for _ in 0..INBOX_PLAYER / 2 {
+            driven.say(last, r#"{"type":"ask","id":1,"data":{"number":7}}"#);
+        }
+        driven.engine.audit().unwrap();
+        refused += types(&told(&mut driven, last)).iter().filter(|&&kind| kind == "error").count();
+        driven.pass(TICK);
+    }
+    assert_eq!(refused, INBOX_PLAYER / 2);
+    driven.pass(TICK);
+    let answers = types(&told(&mut driven, last)).iter().filter(|&&kind| kind == "answered").count();
+    assert_eq!(answers, INBOX_PLAYER);
 }

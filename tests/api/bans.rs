@@ -95,6 +95,23 @@ fn bans_are_listed_and_lifted() {
     assert_eq!(ban(server.addr, json!({"target": "::1"})).json()["id"], 3, "an id is not used again");
 }
 
+/// Longer than any clock goes is told, kept and told again as the same moment.
+#[test]
+fn a_ban_of_very_many_seconds_is_the_same_after_a_restart() {
+    let (server, folder) = start_keeping(administered);
+    for (seconds, target) in [(u64::MAX, "Ann"), (1 << 40, "192.0.2.1"), (1 << 61, "192.0.2.0/24")] {
+        assert_eq!(ban(server.addr, json!({"target": target, "seconds": seconds})).status, 201);
+    }
+    let before = bans(server.addr);
+    let ends: Vec<u64> = before.iter().map(|ban| ban["expires"].as_u64().unwrap()).collect();
+    let longest = (1 << 53) - 1;
+    assert_eq!((ends[0], ends[2]), (longest, longest));
+    assert!(ends[1] < longest, "what can be told is told");
+    server.stop();
+    let server = start_in(folder.path(), administered);
+    assert_eq!(bans(server.addr), before);
+}
+
 #[test]
 fn what_is_no_ban() {
     let (server, _folder) = start_keeping(administered);

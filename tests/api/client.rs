@@ -212,6 +212,8 @@ pub(crate) struct Player<In = Said, Out = Heard> {
     packets: VecDeque<Value>,
     /// The last batch's number; `None` until `auth_response` has come.
     seq: Option<u64>,
+    /// Whether the next number may be any.
+    is_anew: bool,
     next_id: u32,
     /// The subprotocol that the server chose.
     pub(crate) subprotocol: Option<String>,
@@ -284,10 +286,22 @@ where
             encoding,
             packets: VecDeque::new(),
             seq: None,
+            is_anew: false,
             next_id: 1,
             subprotocol,
             _packets: PhantomData,
         })
+    }
+
+    /// The last batch's number; 0 before the first.
+    pub(crate) fn seq(&self) -> u64 {
+        self.seq.unwrap_or(0)
+    }
+
+    /// Numbers go on from there; `anew`: or from wherever they begin.
+    pub(crate) fn go_on(&mut self, seq: u64, anew: bool) {
+        assert!(self.packets.is_empty(), "auth_response is the last of its batch");
+        (self.seq, self.is_anew) = (if anew { None } else { Some(seq) }, anew);
     }
 
     /// Says who it is; what `auth_response` holds.
@@ -408,6 +422,7 @@ where
         }
         match before {
             // Batches up to the one with auth_response belong to the connection.
+            None if self.is_anew => (self.seq, self.is_anew) = (Some(seq), false),
             None => assert_eq!(seq, 0),
             Some(last) => {
                 assert_eq!(seq, last + 1, "numbers go up by one");

@@ -178,9 +178,15 @@ impl Driven {
             match event {
                 Event::Text(text) => {
                     let mut batch: Value = serde_json::from_slice(text).unwrap();
-                    frames.packets.append(batch["packets"].as_array_mut().unwrap());
+                    let batch_seq = batch["seq"].as_u64().unwrap();
+                    let packets = batch["packets"].as_array_mut().unwrap();
+                    frames.batches.push((batch_seq, packets.clone()));
+                    frames.packets.append(packets);
                 }
-                Event::Ping(_) => frames.pings += 1,
+                Event::Ping(payload) => {
+                    frames.pings += 1;
+                    frames.asked.push(payload.to_vec());
+                }
                 Event::Pong(_) => frames.pongs += 1,
                 Event::Close(code) => frames.close = code.map(|(code, _)| code),
                 other => panic!("the server sent {other:?}"),
@@ -194,7 +200,11 @@ impl Driven {
 #[derive(Debug, Default)]
 pub(crate) struct Frames {
     pub(crate) packets: Vec<Value>,
+    /// The same by batches, each with its number.
+    pub(crate) batches: Vec<(u64, Vec<Value>)>,
     pub(crate) pings: usize,
+    /// What the pings carried.
+    pub(crate) asked: Vec<Vec<u8>>,
     pub(crate) pongs: usize,
     pub(crate) close: Option<websocket::CloseCode>,
 }

@@ -17,7 +17,7 @@ use std::time::Duration;
 const HERE: &str = "203.0.113.7";
 
 /// Keeps passwords as they are: quick, and good for nothing else.
-struct Plain;
+pub(crate) struct Plain;
 
 impl Hasher for Plain {
     fn work(&mut self, work: &Work) -> Result<Hashed, HashError> {
@@ -323,4 +323,68 @@ fn an_auth_timeout_does_not_run_while_a_password_is_looked_at() {
     kept.answer();
     kept.driven.engine.audit().unwrap();
     assert_eq!(kept.driven.engine.players(), 1);
+}
+
+#[test]
+fn who_comes_out_of_the_lobby_is_a_newcomer_like_any_other() {
+    // They passed the line of arrivals, so that a crowd of them came in all at once.
+    let mut kept = Kept::new(|_| {});
+    let names: Vec<String> = (0..=limits::JOINS_PER_TICK).map(|n| format!("Player-{n}")).collect();
+    names.iter().for_each(|name| kept.register(name));
+    let watcher = kept.enter("/ws/other", json!({"version": 1, "guest": "Watcher"}));
+    let players: Vec<ConnId> = (names.iter())
+        .map(|name| {
+            let credentials = json!({"version": 1, "username": name, "password": PASSWORD});
+            let conn = kept.enter("/ws/other", credentials);
+            kept.answer();
+            conn
+        })
+        .collect();
+    kept.driven.pass(Duration::from_millis(100));
+    for (conn, character) in players.iter().zip(1..) {
+        kept.driven.say(*conn, &json!({"type": "become", "data": {"character": character}}).to_string());
+    }
+    kept.driven.pass(Duration::from_millis(10));
+    let last = players[limits::JOINS_PER_TICK];
+    kept.driven.say(last, r#"{"type":"ask","id":1,"data":{"number":7}}"#);
+    let arrived = |kept: &mut Kept| {
+        kept.driven.engine.audit().unwrap();
+        let heard = kept.driven.frames(watcher).packets;
+        heard.iter().filter(|packet| packet["type"] == "arrived").count()
+    };
+    arrived(&mut kept);
+    kept.driven.pass(Duration::from_millis(10));
+    assert_eq!(arrived(&mut kept), limits::JOINS_PER_TICK);
+    kept.driven.taken(last);
+    kept.driven.pass(Duration::from_millis(10));
+    assert_eq!(arrived(&mut kept), 1);
+    let heard = kept.driven.frames(last).packets;
+    let types: Vec<&str> = heard.iter().map(|packet| packet["type"].as_str().unwrap()).collect();
+    assert_eq!(types, ["arrived", "answered"]);
+}
+
+/// Whoever waits for storage is not read meanwhile, so that nothing can come from it: neither does it miss a deadline nor is it silent.
+#[test]
+fn who_waits_for_storage_is_not_late_for_it() {
+    let mut kept = Kept::new(|_| {});
+    kept.register("Ann");
+    let who = json!({"version": 1, "username": "Ann", "password": PASSWORD});
+    let conn = kept.enter("/ws", who.clone());
+    kept.collect();
+    kept.driven.pass(Duration::from_secs(40));
+    let (ticket, _) = kept.waiting.pop_front().unwrap();
+    kept.give(ticket, Answer::Store(Err(Failure::Store(StoreError::DiskFull))));
+    kept.driven.pass(Duration::from_secs(9));
+    let told = kept.driven.frames(conn);
+    let named = |told: &crate::driven::Frames, name: &str| told.packets.iter().any(|one| one["type"] == name);
+    assert_eq!((named(&told, "error"), told.close), (true, None), "it may try again, and has the time");
+    kept.driven.say(conn, &json!({"type": "auth_request", "data": who}).to_string());
+    kept.collect();
+    kept.driven.pass(Duration::from_secs(40));
+    kept.answer();
+    kept.driven.pass(Duration::from_secs(9));
+    let told = kept.driven.frames(conn);
+    assert_eq!((named(&told, "auth_response"), told.close), (true, None));
+    kept.driven.pass(Duration::from_secs(30));
+    assert_eq!(kept.driven.frames(conn).reason().1, "idle_timeout", "from there on silence counts");
 }

@@ -1,7 +1,7 @@
 //! Accounts on WebSockets: with a token, with a password, in the lobby, and one live connection of each player.
 
 use crate::accounts::{PASSWORD, login, logout, register, start_keeping};
-use crate::client::Player;
+use crate::client::{Player, get};
 use crate::server::start;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
@@ -183,4 +183,36 @@ fn a_name_that_somebody_away_has_gets_a_number() {
     let name = |path: &str| connect(server.addr, path).authenticate("Gnome A")["username"].clone();
     assert_eq!(name("/ws"), "Gnome A");
     assert_eq!(name("/ws/other"), "Gnome A#2");
+}
+
+fn players(addr: SocketAddr) -> u64 {
+    get(addr, "/api/status").json()["players"].as_u64().unwrap()
+}
+
+#[test]
+fn the_lobby_takes_no_place_in_the_world() {
+    let (server, _folder) = start_keeping(|settings| settings.engine.max_players = 1);
+    for name in ["Ann", "Bob"] {
+        register(server.addr, name);
+    }
+    let (ann_s, bob_s) = (login(server.addr, "Ann"), login(server.addr, "Bob"));
+    let (mut ann, response) = join(server.addr, "/ws/other", &ann_s);
+    assert_eq!((&response["player_id"], players(server.addr)), (&Value::Null, 0));
+    let guest = Player::join(server.addr, "Gus");
+    assert_eq!(players(server.addr), 1);
+    let mut bob = connect(server.addr, "/ws/other");
+    let refused = bob.request("auth_request", json!({"version": 1, "token": bob_s}));
+    assert_eq!(refused["data"]["code"], "world_full", "nobody comes into the lobby of a full world");
+    ann.send("become", json!({"character": 10}));
+    assert_eq!(ann.ending().reason(), (Some(4013), "world_full"), "it has filled meanwhile");
+    drop(guest);
+    eventually(|| players(server.addr) == 0);
+    let (mut ann, _) = join(server.addr, "/ws/other", &ann_s);
+    ann.send("become", json!({"character": 10}));
+    eventually(|| players(server.addr) == 1);
+    ann.send("become", json!({"character": 11}));
+    ann.wait(|packet| packet["type"] == "arrived" && packet["data"]["player"] == 11);
+    assert_eq!(players(server.addr), 1, "somebody else, in the same place");
+    drop(ann);
+    eventually(|| players(server.addr) == 0);
 }

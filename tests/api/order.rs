@@ -3,6 +3,7 @@
 
 use crate::client::upgrade;
 use crate::driven::Driven;
+use evertick::outgoing::Next;
 use evertick::registry::Ban;
 use std::time::Duration;
 
@@ -102,4 +103,31 @@ fn refusals_that_nobody_reads_are_bounded() {
         driven.engine.disconnect(conn, driven.now);
     }
     assert_eq!(refusal(&mut driven), (503, "busy".to_owned()));
+}
+
+#[test]
+fn a_kept_alive_connection_gives_way_to_a_new_one_of_its_address() {
+    let mut driven = Driven::new(|s| s.registry.max_per_address = 4);
+    let player = driven.joined(HERE, "Ann");
+    let silent = driven.accept(HERE).unwrap();
+    let [first, second] = [(); 2].map(|()| {
+        driven.pass(Duration::from_millis(50));
+        let conn = driven.accept(HERE).unwrap();
+        driven.send(conn, b"GET /healthz HTTP/1.1\r\nHost: yard\r\n\r\n");
+        assert_eq!(driven.status(conn), 200);
+        conn
+    });
+    // The first has asked last.
+    driven.pass(Duration::from_millis(50));
+    driven.send(first, b"GET /healthz HTTP/1.1\r\nHost: yard\r\n\r\n");
+    assert_eq!(driven.status(first), 200);
+    let elsewhere = driven.accept("203.0.113.99").unwrap();
+    driven.send(elsewhere, b"GET /healthz HTTP/1.1\r\nHost: yard\r\n\r\n");
+    let next = |driven: &Driven| [player, silent, first, second, elsewhere].map(|conn| driven.next(conn));
+    driven.upgraded(HERE);
+    assert_eq!(next(&driven), [Next::Read, Next::Read, Next::Read, Next::Finish, Next::Read]);
+    driven.upgraded(HERE);
+    assert_eq!(next(&driven), [Next::Read, Next::Read, Next::Finish, Next::Finish, Next::Read]);
+    assert_eq!(refusal(&mut driven), (429, "too_many_connections".to_owned()), "nobody is idle any more");
+    driven.engine.audit().unwrap();
 }

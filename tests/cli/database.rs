@@ -61,7 +61,7 @@ fn checking_says_what_is_there_and_what_is_damaged() {
     drop(database(&folder, 2000));
     let output = folder.run(&["check", "data"]);
     assert_eq!(output.status.code(), Some(0), "{output:?}");
-    assert!(said(&output).starts_with("data/evertick.db, version 1\n"), "{output:?}");
+    assert!(said(&output).starts_with("data/evertick.db, version 2\n"), "{output:?}");
     assert!(said(&output).ends_with("2000 chess/piece records\nsound\n"), "{output:?}");
     let file = folder.0.join("data").join(FILE);
     let mut bytes = std::fs::read(&file).unwrap();

@@ -1,8 +1,10 @@
-//! A client that registers, plays with its characters and is banned at times, and remembers what it was told.
+//! A client that registers, plays with its characters and is banned at times, and remembers what it was told. What it asks of
+//! its characters it asks over HTTP or by a packet, as it comes.
 
 use crate::client::{Answer, ask};
 use crate::ledger::{Account, Given, Operation};
 use crate::server::ADMIN;
+use crate::socket;
 use evertick::random::Random;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -26,8 +28,9 @@ pub(crate) struct Worker {
     doubt: Option<Operation>,
     /// Names given out so far, to accounts and characters.
     named: u64,
-    /// Operations that were confirmed.
+    /// Operations that were confirmed, and how many of them were asked for by packets.
     pub(crate) confirmed: usize,
+    pub(crate) by_packet: usize,
     /// Those of which nobody heard.
     pub(crate) unanswered: usize,
 }
@@ -42,7 +45,7 @@ struct Seen {
 impl Worker {
     pub(crate) fn new(number: u64, chance: Random) -> Worker {
         let (accounts, doubt) = (Vec::new(), None);
-        Worker { number, chance, accounts, doubt, named: 0, confirmed: 0, unanswered: 0 }
+        Worker { number, chance, accounts, doubt, named: 0, confirmed: 0, by_packet: 0, unanswered: 0 }
     }
 
     // ------------------------------------------------------------------------------------------------------- asking
@@ -51,7 +54,12 @@ impl Worker {
     pub(crate) fn work(&mut self, address: SocketAddr, is_over: impl Fn() -> bool) {
         while !is_over() {
             let operation = self.choose();
-            let Some(answer) = self.request(address, &operation) else {
+            let packet = self.packet(&operation).filter(|_| self.chance.chance(0.5));
+            let answer = match &packet {
+                Some((token, kind, data)) => socket::ask(address, token, kind, data),
+                None => self.request(address, &operation),
+            };
+            let Some(answer) = answer else {
                 self.unanswered += 1;
                 self.doubt = Some(operation);
                 return;
@@ -61,6 +69,7 @@ impl Worker {
                     let given = given(&answer.body);
                     operation.apply(&mut self.accounts, given);
                     self.confirmed += 1;
+                    self.by_packet += usize::from(packet.is_some());
                 }
                 // It drains or has too much to do, which is no promise.
                 429 | 503 => std::thread::sleep(Duration::from_millis(1)),
@@ -103,6 +112,23 @@ impl Worker {
     fn next_name(&mut self) -> String {
         self.named += 1;
         format!("w{}-{}", self.number, self.named)
+    }
+
+    /// The packet that asks for it, and the token to come in with. Whoever comes in plays as the chosen character, which cannot be
+    /// deleted meanwhile.
+    fn packet(&self, operation: &Operation) -> Option<(String, &'static str, Value)> {
+        let account = &self.accounts[operation.account()?];
+        let (kind, data) = match operation {
+            Operation::Create { name, .. } => {
+                ("character_create", json!({ "name": name, "faction": "solari", "class": "rogue" }))
+            }
+            Operation::Select { character, .. } => ("character_select", json!({ "character_id": character })),
+            Operation::Delete { character, .. } if account.selected != Some(*character) => {
+                ("character_delete", json!({ "character_id": character }))
+            }
+            _ => return None,
+        };
+        account.live.first().map(|token| (token.clone(), kind, data))
     }
 
     fn request(&self, address: SocketAddr, operation: &Operation) -> Option<Answer> {

@@ -4,11 +4,12 @@
 //! Regions are made small and walkers fast, so that a short run crosses many borders and takes exits.
 
 #[cfg(feature = "storage")]
-use crate::member::Member;
+use crate::member::{Member, records};
 #[cfg(feature = "storage")]
-use evertick::account::{Hasher, Store};
+use evertick::account::{Hasher, Record, Store};
 #[cfg(feature = "storage")]
 use evertick::engine::Game;
+use evertick::games::eternity::character::{Class, Faction};
 use evertick::games::eternity::packets::{Channel, Move};
 use evertick::games::eternity::place::{LocationId, Point};
 use evertick::games::eternity::world::Spot;
@@ -17,7 +18,7 @@ use evertick::ids::{PlayerId, RegionId};
 use evertick::packet::ServerPacket;
 use evertick::random::Random;
 #[cfg(feature = "storage")]
-use evertick::sim::Caller;
+use evertick::sim::{Caller, Who};
 use evertick::sim::{Conduct, Scenario, Script, World};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -41,11 +42,13 @@ pub(crate) struct Shards {
     places: BTreeMap<PlayerId, (LocationId, Point)>,
     /// What each player was told of others.
     known: BTreeMap<PlayerId, Known>,
+    /// Characters that were found on the disk.
+    kept: BTreeSet<PlayerId>,
 }
 
 impl Default for Shards {
     fn default() -> Shards {
-        Shards { map: map(), places: BTreeMap::new(), known: BTreeMap::new() }
+        Shards { map: map(), places: BTreeMap::new(), known: BTreeMap::new(), kept: BTreeSet::new() }
     }
 }
 
@@ -65,7 +68,44 @@ impl Scenario for Shards {
 
     #[cfg(feature = "storage")]
     fn storage(&mut self) -> Option<(Box<dyn Store>, Box<dyn Hasher>)> {
-        crate::member::storage()
+        let (mut store, hasher) = crate::member::storage();
+        crate::resident::people(&mut *store, Eternity::NAME);
+        Some((store, hasher))
+    }
+
+    #[cfg(feature = "storage")]
+    fn who(&mut self, number: usize) -> Who {
+        crate::resident::who(number)
+    }
+
+    /// Whoever is no guest is a character that is on the disk, and what it was told it has is.
+    #[cfg(feature = "storage")]
+    fn heard(&mut self, packet: &Out, store: &mut dyn Store) -> Result<(), String> {
+        match packet {
+            Out::CharacterUpdate(sheet) => {
+                self.must_be_kept(sheet.id, store)?;
+                let choices =
+                    if sheet.selected { records(store, Eternity::NAME, "account")? } else { return Ok(()) };
+                let chosen = |record: &Record| {
+                    record
+                        .value
+                        .read::<serde_json::Value>()
+                        .is_ok_and(|value| value["selected"] == sheet.id.0)
+                };
+                match choices.iter().any(chosen) {
+                    true => Ok(()),
+                    false => Err(format!("{} is told to be chosen, and nobody has on the disk", sheet.id)),
+                }
+            }
+            Out::GameState(state) => {
+                let others = state.players.iter().map(|player| player.id);
+                std::iter::once(state.you.id).chain(others).try_for_each(|id| self.must_be_kept(id, store))
+            }
+            Out::PlayerJoinedArea { players } => {
+                players.iter().try_for_each(|player| self.must_be_kept(player.id, store))
+            }
+            _ => Ok(()),
+        }
     }
 
     #[cfg(feature = "storage")]
@@ -104,6 +144,20 @@ impl Scenario for Shards {
 }
 
 impl Shards {
+    /// A character is on the disk. No player's is ever deleted in these runs, so that it is enough to look once.
+    #[cfg(feature = "storage")]
+    fn must_be_kept(&mut self, player: PlayerId, store: &mut dyn Store) -> Result<(), String> {
+        if player.is_guest() || self.kept.contains(&player) {
+            return Ok(());
+        }
+        let key = player.0.to_string();
+        match records(store, Eternity::NAME, "character")?.iter().any(|record| record.key == key) {
+            true => drop(self.kept.insert(player)),
+            false => return Err(format!("character {player} was told of, and is not on the disk")),
+        }
+        Ok(())
+    }
+
     fn hear(&mut self, player: PlayerId, packet: &Out) -> Result<(), String> {
         if let Out::GameState(state) = packet {
             self.places.insert(player, (state.location.id, state.you.position));
@@ -220,6 +274,10 @@ pub(crate) struct Walker {
     heading: Point,
     known: Known,
     said: u32,
+    /// The character that it plays; 0 for a guest.
+    own: u32,
+    /// How many more it has asked for.
+    named: u32,
     /// Its words may be changed on their way; it says so in all of them.
     unreliable: bool,
     /// The last word heard of everybody.
@@ -237,7 +295,13 @@ impl Script<Eternity> for Walker {
                 let prefix = if self.unreliable { "????????????????????????????????" } else { "" };
                 In::Chat { channel, message: format!(" {prefix}{} ", self.said) }
             }
-            15..18 => In::GetGameState,
+            15..17 => In::GetGameState,
+            17 if self.own != 0 && chance.chance(0.5) => In::CharacterSelect { character_id: self.own },
+            17 => {
+                self.named += 1;
+                let name = format!("Other {}-{}", self.own, self.named);
+                In::CharacterCreate { name, faction: Faction::Verdant, class: Class::Rogue }
+            }
             18..21 => In::GetNearbyPlayers,
             21..30 => {
                 let near = self.exits.iter().find(|(_, exit)| exit.distance(at) < 3.0);
@@ -256,6 +320,7 @@ impl Script<Eternity> for Walker {
 
     fn hear(&mut self, me: PlayerId, packet: &Out) -> Result<(), String> {
         self.known.hear(me, packet)?;
+        self.own = if me.is_guest() { 0 } else { me.0 };
         match packet {
             Out::GameState(state) => self.arrive(&state.location, state.you.position),
             Out::LocationUpdate { location, position } => self.arrive(location, *position),

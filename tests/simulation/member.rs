@@ -3,6 +3,7 @@
 //!
 //! It asks one thing at a time and nobody else touches what is its own, so that it knows all of it.
 
+use crate::resident;
 use evertick::account::{
     HashError, Hashed, Hasher, PasswordHash, Record, Reply, Request, Store, Token, Username, Work,
 };
@@ -36,9 +37,11 @@ impl Hasher for Quick {
     }
 }
 
-/// What a run keeps things with.
-pub(crate) fn storage() -> Option<(Box<dyn Store>, Box<dyn Hasher>)> {
-    Some((Box::new(Database::in_memory().expect("there is memory")), Box::new(Quick)))
+/// What a run keeps things with, with its residents.
+pub(crate) fn storage() -> (Box<dyn Store>, Box<dyn Hasher>) {
+    let mut store = Box::new(Database::in_memory().expect("there is memory"));
+    resident::settle(&mut *store);
+    (store, Box::new(Quick))
 }
 
 /// The member.
@@ -268,7 +271,11 @@ fn read(store: &mut dyn Store, request: Request) -> Result<Reply, String> {
     reply.map_err(|refused| refused.to_string())
 }
 
-fn records(store: &mut dyn Store, game: &'static str, collection: &str) -> Result<Vec<Record>, String> {
+pub(crate) fn records(
+    store: &mut dyn Store,
+    game: &'static str,
+    collection: &str,
+) -> Result<Vec<Record>, String> {
     let (collection, prefix) = (collection.to_owned(), String::new());
     match read(store, Request::Records { game, collection, prefix })? {
         Reply::Records(records) => Ok(records),

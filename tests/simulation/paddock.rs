@@ -10,7 +10,7 @@ use evertick::ids::{PlayerId, RegionId};
 use evertick::packet::{Code, Priority, ServerPacket};
 use evertick::random::Random;
 #[cfg(feature = "storage")]
-use evertick::sim::Caller;
+use evertick::sim::{Caller, Who};
 use evertick::sim::{Conduct, Scenario, Script, World};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -201,7 +201,12 @@ impl Scenario for Paddock {
 
     #[cfg(feature = "storage")]
     fn storage(&mut self) -> Option<(Box<dyn Store>, Box<dyn Hasher>)> {
-        crate::member::storage()
+        Some(crate::member::storage())
+    }
+
+    #[cfg(feature = "storage")]
+    fn who(&mut self, number: usize) -> Who {
+        crate::resident::who(number)
     }
 
     #[cfg(feature = "storage")]

@@ -18,6 +18,10 @@ use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
+/// The latest moment at which a ban ends, Unix milliseconds: storage keeps it as it is told, and every reader of JSON has whole
+/// numbers up to here exactly (RFC 8259 section 6).
+const LATEST: u64 = (1 << 53) - 1;
+
 /// All bans that storage has.
 #[derive(Debug, Default)]
 pub(super) struct AccountBans {
@@ -129,7 +133,8 @@ impl Engine {
         now: Time,
     ) -> Result<(), Refusal> {
         let created = self.core.wall_at(now);
-        let expires = seconds.map(|s| WallMs(created.0.saturating_add(s.saturating_mul(1000))));
+        let expires = |s: u64| WallMs(created.0.saturating_add(s.saturating_mul(1000)).min(LATEST));
+        let expires = seconds.map(expires);
         let record = BanRecord { id: 0, target, reason, created, expires };
         let BanRecord { target, reason, .. } = record.clone();
         let request = Request::AddBan { target, reason, created, expires };

@@ -20,9 +20,9 @@ use crate::packet::Code;
 use crate::time::Time;
 use serde::Serialize;
 
-/// Who is told what comes of a login.
+/// Who logs in, and is told what comes of it.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::engine) enum Asker {
+pub(in crate::engine) enum Applicant {
     /// A request.
     Http(ConnId),
     /// An `auth_request`, with its `id`.
@@ -32,7 +32,7 @@ pub(in crate::engine) enum Asker {
 /// Somebody logs in.
 #[derive(Debug)]
 pub(in crate::engine) struct LoggingIn {
-    asker: Asker,
+    applicant: Applicant,
     attempt: Attempt,
     stage: Stage,
 }
@@ -56,7 +56,7 @@ impl Engine {
     /// Begins a login with whatever was sent as name and password; what comes of it is told later.
     pub(in crate::engine) fn log_in(
         &mut self,
-        asker: Asker,
+        applicant: Applicant,
         address: AddressKey,
         name: &str,
         password: &str,
@@ -74,29 +74,29 @@ impl Engine {
         }
         let find = Errand::Store(Request::FindAccount { name });
         let stage = Stage::Finding(password);
-        self.begin(Step::LoggingIn(Box::new(LoggingIn { asker, attempt, stage })), find)
+        self.begin(Step::LoggingIn(Box::new(LoggingIn { applicant, attempt, stage })), find)
     }
 
     pub(super) fn logging_in(&mut self, logging_in: LoggingIn, answer: Answer, now: Time) -> Follows {
-        let LoggingIn { asker, attempt, stage } = logging_in;
+        let LoggingIn { applicant, attempt, stage } = logging_in;
         match (stage, answer) {
             (Stage::Finding(password), Answer::Store(Ok(Reply::Account(account)))) => {
                 let (who, against) =
                     account.map(|Account { id, name, password, .. }| ((id, name), password)).unzip();
                 let stage = Stage::Verifying(who);
-                let step = Step::LoggingIn(Box::new(LoggingIn { asker, attempt, stage }));
+                let step = Step::LoggingIn(Box::new(LoggingIn { applicant, attempt, stage }));
                 Follows::Errand(step, Errand::Hash(Work::Verify { password, against }))
             }
             (Stage::Verifying(Some((account, name))), Answer::Hash(Ok(Hashed::Verified(true)))) => {
-                self.verified(asker, attempt, account, name, now)
+                self.verified(applicant, attempt, account, name, now)
             }
             (Stage::Verifying(_), Answer::Hash(Ok(Hashed::Verified(_)))) => {
                 self.accounts.throttle.give_place(attempt.address());
-                self.tell_login(asker, bad_credentials(), now);
+                self.tell_login(applicant, bad_credentials(), now);
                 Follows::Nothing
             }
             (Stage::Opening(token, session, name), Answer::Store(Ok(Reply::Opened { ended }))) => {
-                self.logged_in(asker, attempt, &token, &session, name, now);
+                self.logged_in(applicant, attempt, &token, &session, name, now);
                 for digest in ended {
                     self.end_login(digest, Code::SessionExpired, "too many logins of this account", now);
                 }
@@ -109,7 +109,7 @@ impl Engine {
                 }
                 self.accounts.throttle.forgive(attempt);
                 let refusal = self.trouble(Trouble::of(answer));
-                self.tell_login(asker, refusal, now);
+                self.tell_login(applicant, refusal, now);
                 Follows::Nothing
             }
         }
@@ -118,7 +118,7 @@ impl Engine {
     /// The password is the right one.
     fn verified(
         &mut self,
-        asker: Asker,
+        applicant: Applicant,
         attempt: Attempt,
         account: AccountId,
         name: Username,
@@ -127,10 +127,10 @@ impl Engine {
         self.accounts.throttle.give_place(attempt.address());
         if let Some(banned) = self.account_ban(&name, now) {
             self.accounts.throttle.forgive(attempt);
-            self.tell_login(asker, banned, now);
+            self.tell_login(applicant, banned, now);
             return Follows::Nothing;
         }
-        if let Asker::Socket(conn, id) = asker {
+        if let Applicant::Socket(conn, id) = applicant {
             self.accounts.throttle.forgive(attempt);
             self.seat_verified(conn, id, account, name, now);
             return Follows::Nothing;
@@ -138,16 +138,17 @@ impl Engine {
         let token = Token::new(&mut self.accounts.secrets);
         let created = self.core.wall_at(now);
         let expires = self.accounts.logins.expiry(created);
-        let session = LoginSession { digest: token.digest(), account, created, expires };
+        let digest = token.digest();
+        let session = LoginSession { digest, account, created, expires, seen: created };
         let open = Errand::Store(Request::OpenSession(session.clone()));
         let stage = Stage::Opening(token, session, name);
-        Follows::Errand(Step::LoggingIn(Box::new(LoggingIn { asker, attempt, stage })), open)
+        Follows::Errand(Step::LoggingIn(Box::new(LoggingIn { applicant, attempt, stage })), open)
     }
 
     /// The session is kept.
     fn logged_in(
         &mut self,
-        asker: Asker,
+        applicant: Applicant,
         attempt: Attempt,
         token: &Token,
         session: &LoginSession,
@@ -156,7 +157,7 @@ impl Engine {
     ) {
         self.accounts.throttle.forgive(attempt);
         self.accounts.logins.add(session, name);
-        if let Asker::Http(conn) = asker {
+        if let Applicant::Http(conn) = applicant {
             let answer = LoggedIn {
                 token: token.expose(),
                 expires_in_s: self.core.settings.session_timeout.as_secs(),
@@ -166,10 +167,10 @@ impl Engine {
         }
     }
 
-    fn tell_login(&mut self, asker: Asker, refusal: Refusal, now: Time) {
-        match asker {
-            Asker::Http(conn) => self.answer_later(conn, rest::refused(&refusal), now),
-            Asker::Socket(conn, id) => self.refuse_login(conn, id, refusal, now),
+    fn tell_login(&mut self, applicant: Applicant, refusal: Refusal, now: Time) {
+        match applicant {
+            Applicant::Http(conn) => self.answer_later(conn, rest::refused(&refusal), now),
+            Applicant::Socket(conn, id) => self.refuse_login(conn, id, refusal, now),
         }
     }
 }

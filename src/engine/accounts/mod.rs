@@ -20,6 +20,7 @@ use self::logins::Logins;
 use self::throttle::Throttle;
 use super::Engine;
 use super::Settings;
+use super::core::Peer;
 use super::errands::{Pending, Unsent};
 use super::game::Refusal;
 use super::rest;
@@ -35,7 +36,7 @@ use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::time::Duration;
 
-pub(super) use logging_in::Asker;
+pub(super) use logging_in::Applicant;
 pub(super) use logins::Login;
 
 /// What the engine knows of accounts.
@@ -176,10 +177,11 @@ impl Engine {
         }
     }
 
-    /// A login session was used.
-    pub(super) fn renew(&mut self, digest: TokenDigest, now: Time) {
-        if let Some(expires) = self.accounts.logins.renew(digest, self.core.wall_at(now)) {
-            self.core.errands.renew(digest, expires);
+    /// A login session is used, or held; `heard` is when something last came under it.
+    pub(super) fn renew(&mut self, digest: TokenDigest, heard: Time, now: Time) {
+        let (seen, wall) = (self.core.wall_of(heard, now), self.core.wall_at(now));
+        if let Some(renewal) = self.accounts.logins.renew(digest, seen, wall) {
+            self.core.errands.renew(renewal);
         }
     }
 
@@ -219,8 +221,8 @@ impl Engine {
         let sweep_every = settings.session_cleanup;
         if due(self.accounts.renewed, every) {
             self.accounts.renewed = Some(now);
-            for digest in self.accounts.logins.held() {
-                self.renew(digest, now);
+            for (digest, heard) in self.held_logins() {
+                self.renew(digest, heard, now);
             }
         }
         if self.core.errands.has_storage() && due(self.accounts.swept, sweep_every) {
@@ -233,6 +235,13 @@ impl Engine {
             let before = WallMs(wall.0.saturating_sub(lag));
             let _ = self.begin(Step::Sweeping, Errand::Store(Request::Sweep { now: before }));
         }
+    }
+
+    /// Login sessions whose players are in the world, and when something last came from those.
+    fn held_logins(&self) -> Vec<(TokenDigest, Time)> {
+        let held = |peer: &Peer| Some((peer.login()?, peer.session.heard_at()));
+        let in_world = self.core.peers.iter().filter(|(_, peer)| peer.lobby_login().is_none());
+        in_world.filter_map(|(_, peer)| held(peer)).collect()
     }
 
     fn swept(&mut self, answer: Answer) -> Follows {

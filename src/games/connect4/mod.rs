@@ -43,7 +43,7 @@ pub const LISTED: usize = 50;
 pub struct Settings {
     /// How long the one on turn may take; then it has lost.
     pub move_time: Duration,
-    /// How long the seat of a lost player is held.
+    /// How long a seat is held for a lost player that the engine does not hold: one that joins anew.
     pub resume_grace: Duration,
 }
 

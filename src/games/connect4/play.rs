@@ -4,8 +4,9 @@
 //! it, whoever asked for it as the answer; only who comes and goes among the spectators is told at the end of the tick,
 //! however many they are.
 //!
-//! A player who is lost keeps its seat until its time is over. **Whoever joins under the id of a lost player is that
-//! player**, and sits where it sat.
+//! A player who is lost keeps its seat until its time is over: the engine holds it ([`Input::Lost`]) and says when it is
+//! back or gone. **Whoever joins under the id of a lost player is that player**, and sits where it sat: an account may come
+//! in anew.
 
 use super::Settings;
 use super::bot::Level;
@@ -40,7 +41,9 @@ struct Visitor {
     name: Arc<str>,
     /// The match that it sits at or watches.
     place: Option<Serial>,
-    /// Until when a lost player may come back.
+    /// Whether its connection is lost, and the engine holds its place.
+    is_missed: bool,
+    /// Until when a lost player may join again whose place the engine does not hold.
     lost_until: Option<Tick>,
 }
 
@@ -62,8 +65,9 @@ impl Play {
         match input {
             Input::Packet { player, packet } => return self.packet(fx, player, packet),
             Input::Joined { player, name, .. } => self.join(fx, player, &name),
-            Input::Left { player, departure } if may_return(departure) => self.lose(fx, player),
-            Input::Left { player, .. } => self.part(fx, player, Closing::Left),
+            Input::Lost { player } => self.miss(fx, player),
+            Input::Resumed { player, full_state } => self.resume(fx, player, full_state),
+            Input::Left { player, departure } => self.leave(fx, player, departure),
             // Nothing of ours is ever spared: whoever caught up has missed nothing.
             Input::CaughtUp { .. } => {}
             // It keeps nothing and answers nothing over HTTP.
@@ -107,12 +111,18 @@ impl Play {
     fn join(&mut self, fx: &mut impl Effects, player: PlayerId, name: &str) {
         let Some(known) = self.visitors.get_mut(&player) else {
             let name = self.names.take(player, name);
-            self.visitors.insert(player, Visitor { name, place: None, lost_until: None });
+            let visitor = Visitor { name, place: None, is_missed: false, lost_until: None };
+            self.visitors.insert(player, visitor);
             return;
         };
         let Some(until) = known.lost_until.take() else { return };
         self.hall.stop_expecting(player, until);
-        let Some(serial) = known.place else { return };
+        if let Some(serial) = known.place {
+            self.welcome_back(fx, player, serial);
+        }
+    }
+
+    fn welcome_back(&mut self, fx: &mut impl Effects, player: PlayerId, serial: Serial) {
         let deadline = fx.clock().after(self.settings.move_time);
         if let Some(the_match) = self.hall.get_mut(serial) {
             the_match.come_back(player, deadline);
@@ -120,11 +130,50 @@ impl Play {
         self.tell(fx, serial, None);
     }
 
-    /// A player is gone that may come back: its seat is held. Who does not sit has nothing to come back to.
+    /// The match at which a player sits, and does not just watch.
+    fn seat_of(&self, player: PlayerId) -> Option<Serial> {
+        let place = self.visitors.get(&player)?.place?;
+        self.hall.get(place).is_some_and(|m| m.seats(player)).then_some(place)
+    }
+
+    /// The engine holds a lost player's place, and says so when its time is over: until then all see that it is away.
+    fn miss(&mut self, fx: &mut impl Effects, player: PlayerId) {
+        let Some(visitor) = self.visitors.get_mut(&player) else { return };
+        visitor.is_missed = true;
+        let Some(serial) = self.seat_of(player) else { return };
+        if let Some(the_match) = self.hall.get_mut(serial) {
+            the_match.lose(player);
+        }
+        self.tell(fx, serial, None);
+    }
+
+    /// A lost player is back, and is told how its match stands where it may not know.
+    fn resume(&mut self, fx: &mut impl Effects, player: PlayerId, full_state: bool) {
+        let Some(visitor) = self.visitors.get_mut(&player) else { return };
+        let (was_missed, place) = (std::mem::take(&mut visitor.is_missed), visitor.place);
+        let Some(serial) = place else { return };
+        if was_missed && self.seat_of(player).is_some() {
+            self.welcome_back(fx, player, serial);
+        } else if full_state && let Some(the_match) = self.hall.get(serial) {
+            fx.send(&[player], &the_match.state(fx.clock()));
+        }
+    }
+
+    /// A player is gone. Whose account comes in anew while its place is held sits where it sat.
+    fn leave(&mut self, fx: &mut impl Effects, player: PlayerId, departure: Departure) {
+        let visitor = self.visitors.get_mut(&player);
+        let was_missed = visitor.is_some_and(|visitor| std::mem::take(&mut visitor.is_missed));
+        match departure {
+            Departure::Closed(Code::Replaced) if was_missed => self.lose(fx, player),
+            _ if was_missed && may_return(departure) => self.part(fx, player, Closing::Lost),
+            _ if may_return(departure) => self.lose(fx, player),
+            _ => self.part(fx, player, Closing::Left),
+        }
+    }
+
+    /// A player is gone that may join again: its seat is held. Who does not sit has nothing to come back to.
     fn lose(&mut self, fx: &mut impl Effects, player: PlayerId) {
-        let place = self.visitors.get(&player).and_then(|visitor| visitor.place);
-        let seat = place.filter(|serial| self.hall.get(*serial).is_some_and(|m| m.seats(player)));
-        let (Some(serial), Some(visitor)) = (seat, self.visitors.get_mut(&player)) else {
+        let (Some(serial), Some(visitor)) = (self.seat_of(player), self.visitors.get_mut(&player)) else {
             return self.part(fx, player, Closing::Left);
         };
         let until = fx.clock().after(self.settings.resume_grace);

@@ -169,6 +169,15 @@ impl Play {
         }
     }
 
+    /// Somebody of an account comes into the lobby. Where the account has chosen since it was let in, over HTTP and while
+    /// this connection stood in the line of arrivals, its character enters now.
+    pub(super) fn wait_in_lobby(&mut self, fx: &mut impl Effects, player: PlayerId, account: AccountId) {
+        self.lobby.insert(player, account);
+        if let Some(id) = self.characters.selected(account) {
+            self.bring_in(fx, account, id, None);
+        }
+    }
+
     /// Answers with a character: in full to a packet, as lists have it to a request.
     fn answer_character(&mut self, fx: &mut impl Effects, asker: Asker, status: u16, id: u32) {
         // Where it is in the world, what the table has of it is as old as its last saving.

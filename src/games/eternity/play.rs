@@ -3,7 +3,7 @@
 //! A tick has two halves. While inputs come, positions change and questions are answered, but who is in whose sight
 //! stays what the last tick left. Then, in [`Play::tick`], those who took an exit arrive, areas settle, newcomers are
 //! told where they are, words held back are said, and moves are told. So nobody is ever told something about a
-//! player that it may not see.
+//! player that it may not see, and `game_state` is the first that a newcomer is told at all.
 
 use super::area::Areas;
 use super::called::Census;
@@ -39,6 +39,8 @@ pub(super) struct Play {
     greetings: Vec<Slot>,
     /// What was said locally, in this tick, by those whom nobody sees yet.
     held: Vec<(PlayerId, String)>,
+    /// What was said to everybody in this tick.
+    said: Vec<Out>,
     /// All characters, in the world or not.
     pub(super) characters: Characters,
     /// Accounts that are here and have nobody in the world.
@@ -65,6 +67,7 @@ impl Play {
             travellers: Vec::new(),
             greetings: Vec::new(),
             held: Vec::new(),
+            said: Vec::new(),
             characters: Characters::default(),
             lobby: BTreeMap::new(),
             state: State::new(&world),
@@ -83,7 +86,7 @@ impl Play {
             Input::Called { call } => return self.called(fx, &call),
             Input::Joined { player, name, guest: _, account: None } => self.join(fx, player, &name),
             Input::Joined { player, account: Some(account), .. } if player.is_in_lobby() => {
-                self.lobby.insert(player, account);
+                self.wait_in_lobby(fx, player, account);
             }
             Input::Joined { player, account: Some(_), .. } => self.come_back(fx, player),
             Input::Left { player, departure: _ } => self.leave(fx, player),
@@ -212,6 +215,18 @@ impl Play {
         Ok(())
     }
 
+    /// Tells somebody where it is who is answered before it has been told, in the tick in which it came in. That shows
+    /// nobody yet; who is in sight it is told when that is settled.
+    fn introduce(&mut self, fx: &mut impl Effects, slot: Slot) {
+        let Some(player) = self.players.get_mut(slot) else { return };
+        if !std::mem::replace(&mut player.greeted, true) {
+            let id = player.id;
+            if let Some(state) = self.game_state(slot) {
+                fx.send(To::Player(id), &state);
+            }
+        }
+    }
+
     fn walk(&mut self, fx: &mut impl Effects, slot: Slot, to: Point, velocity: Point) {
         let Some(player) = self.players.get_mut(slot) else { return };
         if player.bound_for.is_some() {
@@ -229,9 +244,11 @@ impl Play {
                 }
             }
             Err(violation) => {
-                fx.reply(&Out::PositionCorrection { position: player.body.spot.at.told() });
+                let (id, position) = (player.id, player.body.spot.at.told());
+                self.introduce(fx, slot);
+                fx.reply(&Out::PositionCorrection { position });
                 if violation == Violation::Cheating {
-                    fx.kick(player.id, Code::Cheating, "too many impossible moves");
+                    fx.kick(id, Code::Cheating, "too many impossible moves");
                 }
             }
         }
@@ -251,6 +268,7 @@ impl Play {
         let spot = movement::exit(&self.world, player.body.spot, to, from)?;
         player.bound_for = Some(spot);
         self.travellers.push(slot);
+        self.introduce(fx, slot);
         let location = self.world.location(spot.location).told.clone();
         fx.reply(&Out::LocationUpdate { location, position: spot.at.told() });
         Ok(())
@@ -275,6 +293,7 @@ impl Play {
         for slot in std::mem::take(&mut self.greetings) {
             let Some(player) = self.players.get_mut(slot) else { continue };
             if std::mem::take(&mut player.to_greet) {
+                player.greeted = true;
                 let id = player.id;
                 if let Some(state) = self.game_state(slot) {
                     fx.send(To::Player(id), &state);
@@ -288,6 +307,7 @@ impl Play {
             fx.reply(&state);
         }
         let Some(player) = self.players.get_mut(slot) else { return };
+        player.greeted = true;
         // The answer just given shows nobody; it is made good as soon as it is settled who is in sight.
         if player.sees_from().is_none() && !std::mem::replace(&mut player.to_greet, true) {
             self.greetings.push(slot);
@@ -299,7 +319,8 @@ impl Play {
         Some(sight::game_state(&self.world, &self.state.told, player, self.in_sight_of(player)))
     }
 
-    fn tell_nearby(&self, fx: &mut impl Effects, slot: Slot) {
+    fn tell_nearby(&mut self, fx: &mut impl Effects, slot: Slot) {
+        self.introduce(fx, slot);
         let Some(player) = self.players.get(slot) else { return };
         fx.reply(&Out::NearbyPlayers { players: sight::nearest(player, self.in_sight_of(player)) });
     }
@@ -329,7 +350,7 @@ impl Play {
         let text = chat::text(message, &self.world.rules)?;
         chat::admit(&mut player.said, &self.world.rules, fx.clock())?;
         match (channel, player.sees_from()) {
-            (Channel::Global, _) => fx.send(To::Everyone, &said(player, channel, text.to_owned())),
+            (Channel::Global, _) => self.said.push(said(player, channel, text.to_owned())),
             (Channel::Local, Some(region)) => {
                 fx.send(To::Around(region), &said(player, channel, text.to_owned()));
             }
@@ -338,8 +359,10 @@ impl Play {
         Ok(())
     }
 
-    /// What newcomers and those in an exit said is heard where they come out.
+    /// What was said to everybody is heard by newcomers too, now that they know where they are. What newcomers and those
+    /// in an exit said is heard where they come out.
     fn say_what_was_held(&mut self, fx: &mut impl Effects) {
+        self.said.drain(..).for_each(|said| fx.send(To::Everyone, &said));
         for (id, text) in self.held.drain(..) {
             let player = self.players.slot(id).and_then(|slot| self.players.get(slot));
             if let Some((player, region)) = player.and_then(|p| Some((p, p.sees_from()?))) {

@@ -30,6 +30,8 @@ pub(super) struct Player {
     pub(super) bound_for: Option<Spot>,
     /// It is to be told everything once areas are settled.
     pub(super) to_greet: bool,
+    /// It has been told where it is: until then it is told nothing else.
+    pub(super) greeted: bool,
     /// It is noted as somebody whose area may change.
     pub(super) stirs: bool,
     /// It is noted as somebody who moved.
@@ -63,6 +65,7 @@ impl Player {
             known_in: None,
             bound_for: None,
             to_greet: true,
+            greeted: false,
             stirs: false,
             moved: false,
             // Where it came in is to be known if the power goes.

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::account::StoreError;
+use crate::storage::schema::FIRST;
 use crate::storage::{BackupError, FILE, LOCK, OpenError, backup, check};
 use rusqlite::Connection;
 use std::fs;
@@ -96,10 +97,31 @@ fn a_newer_version_s_file_is_left_as_it_is() {
     other(folder.path()).pragma_update(None, "user_version", 99).expect("it can be written");
     let before = fs::read(folder.path().join(FILE)).expect("it is there");
     let error = complaint(folder.path());
-    assert!(matches!(error, OpenError::Newer { version: 99, known: 1, .. }), "{error}");
+    assert!(matches!(error, OpenError::Newer { version: 99, known: 2, .. }), "{error}");
     assert!(error.to_string().contains("written by a newer Evertick"), "{error}");
     assert_eq!(fs::read(folder.path().join(FILE)).expect("it is there"), before);
     assert!(matches!(check(folder.path()), Err(OpenError::Newer { .. })));
+}
+
+/// As the first version left it: a session is there and goes on, and of its use nobody knew.
+#[test]
+fn a_file_of_the_first_version_is_brought_up_to_this_one() {
+    let folder = folder();
+    let old = other(folder.path());
+    old.execute_batch(FIRST).expect("fine");
+    old.execute_batch(&format!(
+        "INSERT INTO account (name, password, created) VALUES ('Ada', 'x', 500);
+         INSERT INTO login_session (digest, account, created, expires) VALUES (x'{}', 1, 1000, 9000);
+         PRAGMA application_id = 0x6576746b;
+         PRAGMA user_version = 1;",
+        "07".repeat(32)
+    ))
+    .expect("fine");
+    drop(old);
+    assert_eq!(check(folder.path()).expect("it is sound").version, 1, "looking at it changes nothing");
+    let sessions = ask(&mut open(folder.path()), Request::Sessions { now: WallMs(2000) });
+    assert_eq!(sessions, Ok(Reply::Sessions(vec![(session(7, 1, 9000), username("Ada"))])));
+    assert_eq!(check(folder.path()).expect("it is sound").version, 2);
 }
 
 #[test]
@@ -164,6 +186,18 @@ fn a_file_that_another_process_has_locked_is_named() {
     let error = complaint(folder.path());
     assert!(matches!(error, OpenError::Store(_, StoreError::Locked)), "{error}");
     drop(other);
+    open(folder.path());
+}
+
+#[test]
+fn a_file_that_another_process_writes_to_is_named() {
+    let folder = folder();
+    filled(folder.path());
+    let other = other(folder.path());
+    other.execute_batch("BEGIN IMMEDIATE").expect("fine");
+    let error = complaint(folder.path());
+    assert!(matches!(error, OpenError::Store(_, StoreError::Locked)), "{error}");
+    other.execute_batch("ROLLBACK").expect("fine");
     open(folder.path());
 }
 
@@ -238,7 +272,7 @@ fn checking_counts_what_is_there() {
         ("chess events", 1),
     ];
     assert_eq!(counts, expected);
-    assert_eq!((checked.version, checked.damage.len()), (1, 0));
+    assert_eq!((checked.version, checked.damage.len()), (2, 0));
     assert!(checked.to_string().ends_with("\nsound\n"), "{checked}");
     // Sessions without their account are damage that leaves the file readable.
     db.execute("PRAGMA foreign_keys = 0; DELETE FROM account");

@@ -36,6 +36,7 @@ fn session(digest: u8, account: u32, expires: u64) -> LoginSession {
         account: AccountId(account),
         created: WallMs(1000),
         expires: WallMs(expires),
+        seen: WallMs(1000),
     }
 }
 

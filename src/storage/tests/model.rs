@@ -2,6 +2,7 @@
 //! opened at any point.
 
 use super::*;
+use crate::account::Renewal;
 use crate::account::{Account, BanRecord, BanTarget, LogEntry, Record, StoreError};
 use crate::limits;
 use proptest::prelude::*;
@@ -91,9 +92,9 @@ impl Model {
             let place = self.records.entry(record.id.clone()).or_insert((None, 0, json(0)));
             (place.1, place.2) = (record.version, record.value.clone());
         }
-        for (digest, expires) in &saves.renewals {
+        for Renewal { digest, expires, seen } in &saves.renewals {
             if let Some(session) = self.sessions.get_mut(digest) {
-                session.expires = *expires;
+                (session.expires, session.seen) = (*expires, *seen);
             }
         }
     }
@@ -211,7 +212,12 @@ fn saves() -> impl Strategy<Value = Saves> {
         value: json(value),
     });
     let records = prop::collection::vec(record, 0..4);
-    let renewals = prop::collection::vec((digests(), moments()), 0..4);
+    let renewal = (digests(), moments(), moments()).prop_map(|(digest, expires, seen)| Renewal {
+        digest,
+        expires,
+        seen,
+    });
+    let renewals = prop::collection::vec(renewal, 0..4);
     (records, renewals).prop_map(|(records, renewals)| Saves { records, renewals })
 }
 
@@ -228,7 +234,7 @@ fn bans() -> impl Strategy<Value = Request> {
 fn requests() -> impl Strategy<Value = Request> {
     let sessions =
         (digests(), accounts(), moments(), moments()).prop_map(|(digest, account, created, expires)| {
-            Request::OpenSession(LoginSession { digest, account, created, expires })
+            Request::OpenSession(LoginSession { digest, account, created, expires, seen: created })
         });
     let records =
         ids().prop_map(|id| Request::Records { game: id.game, collection: id.collection, prefix: id.key });

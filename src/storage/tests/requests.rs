@@ -1,6 +1,7 @@
 //! Each request, on a database in memory.
 
 use super::*;
+use crate::account::Renewal;
 use crate::account::{BanRecord, BanTarget, LogEntry, StoreError, commit};
 use crate::limits;
 
@@ -100,13 +101,19 @@ fn login_sessions_live_until_they_end_or_expire() {
         let opened = ask(&mut db, Request::OpenSession(session(digest, 1, expires)));
         assert_eq!(opened, Ok(Reply::Opened { ended: vec![] }));
     }
-    let renewals = vec![(TokenDigest([1; 32]), WallMs(8000)), (TokenDigest([9; 32]), WallMs(8000))];
+    let renewal =
+        |digest| Renewal { digest: TokenDigest([digest; 32]), expires: WallMs(8000), seen: WallMs(4000) };
+    let renewals = vec![renewal(1), renewal(9)];
     let saves = Saves { records: vec![], renewals };
     assert_eq!(ask(&mut db, Request::Save(Arc::new(saves))), Ok(Reply::Saved));
     let ended = Request::EndSessions(vec![TokenDigest([4; 32]), TokenDigest([9; 32])]);
     assert_eq!(ask(&mut db, ended), Ok(Reply::Ended(1)));
     let live = |expected: &[(u8, u64)]| {
-        let live = expected.iter().map(|(digest, expires)| (session(*digest, 1, *expires), username("Ada")));
+        let seen = |digest| WallMs(if digest == 1 { 4000 } else { 1000 });
+        let live = expected.iter().map(|(digest, expires)| {
+            let session = LoginSession { seen: seen(*digest), ..session(*digest, 1, *expires) };
+            (session, username("Ada"))
+        });
         Ok(Reply::Sessions(live.collect()))
     };
     let at = |now| Request::Sessions { now: WallMs(now) };

@@ -7,6 +7,8 @@ use crate::storage::{Argon2id, BadCost, Cost, Storage};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+#[cfg(target_os = "linux")]
+use thread_priority::{NormalThreadSchedulePolicy, ThreadSchedulePolicy};
 
 /// Far longer than anything here takes, so that only a hang meets it.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -211,12 +213,12 @@ fn finishing_does_everything_that_was_handed_in() {
 
 /// A hasher that says how it ranks among threads.
 #[cfg(target_os = "linux")]
-struct Ranked(Sender<i32>);
+struct Ranked(Sender<ThreadSchedulePolicy>);
 
 #[cfg(target_os = "linux")]
 impl Hasher for Ranked {
     fn work(&mut self, _: &Work) -> Result<Hashed, HashError> {
-        let rank = rustix::process::getpriority_process(None).expect("one's own can be asked");
+        let rank = thread_priority::thread_schedule_policy().expect("one's own can be asked");
         self.0.send(rank).expect("the test listens");
         Ok(Hashed::Verified(true))
     }
@@ -225,12 +227,13 @@ impl Hasher for Ranked {
 #[cfg(target_os = "linux")]
 #[test]
 fn hashing_comes_last_and_lowers_nobody_else() {
-    let own = || rustix::process::getpriority_process(None).expect("one's own can be asked");
+    let own = || thread_priority::thread_schedule_policy().expect("one's own can be asked");
     let (before, (rank, ranked)) = (own(), channel());
     let mut storage = Storage::start(memory(), Ranked(rank), || {}).expect("threads");
     let work = Work::Verify { password: Password::new("correct horse").expect("long enough"), against: None };
     storage.submit(ticket(0), Errand::Hash(work));
-    assert_eq!(ranked.recv_timeout(PATIENCE).expect("it is done"), 19);
+    let last = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    assert_eq!(ranked.recv_timeout(PATIENCE).expect("it is done"), last);
     assert_eq!(own(), before);
 }
 

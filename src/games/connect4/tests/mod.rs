@@ -98,6 +98,17 @@ impl Table {
         self.play.audit();
     }
 
+    /// Its connection is lost, and the engine holds its place.
+    fn miss(&mut self, player: PlayerId) {
+        self.play.handle(&mut self.fx, Input::Lost { player }).unwrap();
+        self.play.audit();
+    }
+
+    fn resume(&mut self, player: PlayerId, full_state: bool) {
+        self.play.handle(&mut self.fx, Input::Resumed { player, full_state }).unwrap();
+        self.play.audit();
+    }
+
     fn leave(&mut self, player: PlayerId, departure: Departure) {
         self.fx.members.remove(&player);
         self.play.handle(&mut self.fx, Input::Left { player, departure }).unwrap();

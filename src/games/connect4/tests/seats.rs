@@ -246,3 +246,54 @@ fn an_account_of_a_guest_s_name_is_shown_with_a_number() {
     table.join_as(A, "ANN", Some(AccountId(1)));
     assert_eq!(&*table.ask(A, In::MatchCreate { private: None }).players[0].name, "ANN");
 }
+
+#[test]
+fn whom_the_engine_holds_is_seen_to_be_away_and_forfeits_when_it_says_so() {
+    let (mut table, _) = Table::running();
+    table.miss(B);
+    let away = state_of(&table.told(), A);
+    assert_eq!(away.players.iter().map(|p| p.present).collect::<Vec<_>>(), [true, false]);
+    assert_eq!(table.pass(2 * GRACE - TICK), [], "how long that is is not the game's to know");
+    table.leave(B, Departure::Lost);
+    let over = state_of(&table.told(), A);
+    assert_eq!((over.winner, over.reason), (Some(A), Some(Ending::Lost)), "at once");
+    table.leave(A, Departure::Quit);
+    table.leave(C, Departure::Quit);
+    assert!(table.is_empty());
+}
+
+#[test]
+fn who_resumes_sits_where_it_sat_and_is_told_how_it_stands_where_it_may_not_know() {
+    let (mut table, id) = Table::running();
+    table.drop(A, 0);
+    table.miss(B);
+    table.told();
+    table.resume(B, false);
+    assert!(state_of(&table.told(), A).players.iter().all(|p| p.present));
+    assert_eq!(table.drop(B, 3).turn, Some(A));
+    table.told();
+    // Over a connection that still seemed open: nobody was away.
+    table.resume(A, false);
+    assert_eq!(table.told(), []);
+    table.resume(A, true);
+    assert_eq!(heard(&table.told()), [1], "A alone");
+    // Who watches sees the same.
+    table.ask(C, In::MatchSpectate { match_id: id });
+    table.tick();
+    table.told();
+    table.miss(C);
+    assert_eq!(table.told(), []);
+    table.resume(C, true);
+    assert_eq!(heard(&table.told()), [3]);
+}
+
+#[test]
+fn an_account_that_comes_in_anew_while_its_place_is_held_sits_where_it_sat() {
+    let (mut table, _) = Table::running();
+    table.miss(B);
+    table.leave(B, Departure::Closed(Code::Replaced));
+    table.join(B);
+    let back = state_of(&table.told(), A);
+    assert_eq!((back.winner, back.players.iter().all(|p| p.present)), (None, true));
+    assert_eq!(table.pass(GRACE), [], "nothing is due any more");
+}

@@ -137,17 +137,33 @@ fn the_chosen_one_enters_the_world_on_the_connection_that_asked() {
 #[test]
 fn a_choice_over_http_brings_in_whoever_waits() {
     let mut table = Table::with_disk();
-    let id = table.made(3, "Ann");
-    table.chosen(3, id);
-    assert!(table.fx.becoming.is_empty(), "nobody waits");
     let other = table.made(3, "Bea");
     table.log_in(4, 7);
     table.enter_as(PlayerId(PlayerId::FIRST_IN_LOBBY + 1), 3);
     table.enter_as(PlayerId(PlayerId::FIRST_IN_LOBBY + 2), 3);
+    assert!(table.fx.becoming.is_empty(), "nobody is chosen");
     table.chosen(3, other);
     assert_eq!(table.fx.becoming, [(PlayerId(PlayerId::FIRST_IN_LOBBY + 2), PlayerId(other))]);
     table.change_players(3);
     table.chosen(3, other);
+    assert!(table.fx.becoming.is_empty(), "it is in the world already");
+}
+
+#[test]
+fn a_choice_over_http_brings_in_who_was_still_in_the_line() {
+    // The account had been let in without a character, and its game was not told of it yet: it stayed in the lobby.
+    let mut table = Table::with_disk();
+    let id = table.made(3, "Ann");
+    let enters = table.play.roster(AccountId(3)).enters;
+    assert_eq!(enters, None, "so it comes into the lobby");
+    table.chosen(3, id);
+    assert!(table.fx.becoming.is_empty(), "nobody waits");
+    let waiting = PlayerId(PlayerId::FIRST_IN_LOBBY + 1);
+    table.enter_as(waiting, 3);
+    assert_eq!(table.fx.becoming, [(waiting, PlayerId(id))]);
+    table.change_players(3);
+    table.tick();
+    table.enter_as(PlayerId(PlayerId::FIRST_IN_LOBBY + 2), 3);
     assert!(table.fx.becoming.is_empty(), "it is in the world already");
 }
 

@@ -170,6 +170,26 @@ fn a_newcomers_first_words_are_heard_behind_its_coming() {
 }
 
 #[test]
+fn the_first_that_a_newcomer_is_told_is_where_it_is() {
+    // What somebody said to all in the tick in which it came in reached it first, and so did answers to its own packets.
+    let (mut table, a, b) = Table::pair();
+    let c = table.join(3);
+    table.say(a, Channel::Global, "hello").unwrap();
+    let d = table.join(4);
+    table.walk(d, f32::INFINITY, 0.0);
+    let e = table.join(5);
+    table.send(e, In::GetNearbyPlayers).unwrap();
+    table.leave(a);
+    let sent = table.tick();
+    assert_eq!(types(&of(&sent, c)), ["game_state", "chat"]);
+    assert_eq!(types(&of(&sent, d)), ["game_state", "position_correction", "game_state", "chat"]);
+    assert_eq!(types(&of(&sent, e)), ["game_state", "nearby_players", "game_state", "chat"]);
+    let Out::GameState(state) = of(&sent, d)[2] else { unreachable!() };
+    assert_eq!(state.players.len(), 3, "the second shows who is in sight");
+    assert_eq!(types(&of(&sent, b)).last(), Some(&"chat"), "though who said it has left");
+}
+
+#[test]
 fn questions_are_answered() {
     let (mut table, a, b) = Table::pair();
     table.send(a, In::GetNearbyPlayers).unwrap();

@@ -198,6 +198,8 @@ fn cut_again_and_again(seed: u64) -> Plan {
     let mut engine = patient();
     engine.tick_rate = TickRate::new(draw(&[20, 20, 10, 60]) as u32).expect("the rates above are in range");
     engine.session.duplicate_window = Duration::from_millis(draw(&[100, 0]) as u64);
+    // Also for those whose tries to come back are cut again and again.
+    engine.session.resume_grace = Duration::from_secs(10);
     let faults = Faults {
         conduct: vec![(Conduct::Honest, 1)],
         fate: vec![(Fate::Stays, 1)],
@@ -216,7 +218,6 @@ fn patient() -> Settings {
     settings.registry.connect_rate = 0;
     settings.session.heartbeat_interval = Duration::from_millis(500);
     settings.session.timeout = Duration::from_millis(2500);
-    settings.session.resume_grace = Duration::from_secs(3);
     settings.session.auth_timeout = Duration::from_millis(1500);
     settings.session.outbox_limit = 128 << 10;
     settings.session.resume_grace = Duration::from_millis(1200);

@@ -63,6 +63,23 @@ fn connect4_under_every_fault() {
 }
 
 #[test]
+fn cut_lines_lose_nothing_and_bring_nothing_twice() {
+    came_back(&sweep_plans(cut_again_and_again, paddock::Paddock::default));
+}
+
+#[cfg(feature = "eternity")]
+#[test]
+fn eternity_over_lines_that_are_cut() {
+    came_back(&sweep_plans(cut_again_and_again, eternity::Shards::default));
+}
+
+#[cfg(feature = "connect4")]
+#[test]
+fn connect4_over_lines_that_are_cut() {
+    came_back(&sweep_plans(cut_again_and_again, connect4::Hall::default));
+}
+
+#[test]
 fn one_seed_is_one_run() {
     let run = |seed| run(seed, paddock::Paddock::default());
     assert_eq!(run(3), run(3));
@@ -91,20 +108,33 @@ fn answers_met_failing_disks(sum: &Report) {
     }
 }
 
+/// In a sweep of several seeds lines were cut, and what was said over them was taken all the same.
+fn came_back(sum: &Report) {
+    if number("SEED").is_none() {
+        assert!(sum.cuts > 2 * sum.players && sum.taken > sum.players, "{sum:#?}");
+    }
+}
+
 /// Sweeps the seeds that the environment asks for, and sums up what happened.
 fn sweep<S: Scenario>(scenario: impl Fn() -> S) -> Report {
+    sweep_plans(plan, scenario)
+}
+
+fn sweep_plans<S: Scenario>(plan: fn(u64) -> Plan, scenario: impl Fn() -> S) -> Report {
     if let Some(seed) = number("SEED") {
-        let report = run(seed, scenario());
+        let report = run_plan(plan(seed), scenario());
         println!("{report:#?}");
         return report;
     }
     let mut sum = Report::default();
     for seed in 0..number("SIM_SEEDS").unwrap_or(SEEDS) {
-        let report = run(seed, scenario());
+        let report = run_plan(plan(seed), scenario());
         sum.ticks += report.ticks;
         sum.connections += report.connections;
         sum.players += report.players;
         sum.packets += report.packets;
+        sum.cuts += report.cuts;
+        sum.taken += report.taken;
         sum.spared += report.spared;
         sum.answered += report.answered;
         sum.failed_commits += report.failed_commits;
@@ -119,8 +149,13 @@ fn sweep<S: Scenario>(scenario: impl Fn() -> S) -> Report {
 }
 
 fn run<S: Scenario>(seed: u64, scenario: S) -> Report {
+    run_plan(plan(seed), scenario)
+}
+
+fn run_plan<S: Scenario>(plan: Plan, scenario: S) -> Report {
+    let seed = plan.seed;
     let mention = Mention(seed);
-    let outcome = Sim::new(plan(seed), scenario).run();
+    let outcome = Sim::new(plan, scenario).run();
     drop(mention);
     outcome.unwrap_or_else(|failure| panic!("{failure}\nSEED={seed} cargo test --test simulation"))
 }
@@ -159,6 +194,27 @@ fn plan(seed: u64) -> Plan {
         faults: Faults::default(),
         trace,
     }
+}
+
+/// Everybody is honest, and everybody's line is cut again and again. There is room for all, so that whoever comes back finds
+/// everything as it would be had the line held.
+fn cut_again_and_again(seed: u64) -> Plan {
+    let mut chance = Random::new(!seed);
+    let mut draw = |among: &[usize]| among[chance.below(among.len() as u64) as usize];
+    let mut engine = patient();
+    engine.tick_rate = TickRate::new(draw(&[20, 20, 10, 60]) as u32).expect("the rates above are in range");
+    engine.session.duplicate_window = Duration::from_millis(draw(&[100, 0]) as u64);
+    // Also for those whose tries to come back are cut again and again.
+    engine.session.resume_grace = Duration::from_secs(10);
+    let faults = Faults {
+        conduct: vec![(Conduct::Honest, 1)],
+        fate: vec![(Fate::Stays, 1)],
+        carriage: vec![(Carriage::Prompt, 1)],
+        cuts: 1.0,
+        ..Faults::default()
+    };
+    let trace: Option<fn(&str)> = number("SEED").map(|_| print as fn(&str));
+    Plan { seed, clients: draw(&[4, 12, 24]), duration: Duration::from_secs(12), engine, faults, trace }
 }
 
 /// Nobody is refused for want of room; deadlines are short, so that a short run meets them.

@@ -1,7 +1,8 @@
 //! One connection to a server: packets in, batches out.
 
-use super::error::{Error, SendError};
+use super::error::{Error, ResumeError, SendError};
 use super::opening::{Opening, Settings};
+use super::resuming::{Beginning, Resuming};
 use crate::packet::{self, BatchHead, ClientControl, Encoding, Kind, Packets, encode_client, read_batch};
 use crate::random::Secrets;
 use crate::websocket::handshake::InvalidRequest;
@@ -22,13 +23,47 @@ pub struct Connection<In, Out> {
     encoding: Encoding,
     /// Whether [`Event::Closed`] or [`Event::Failed`] was handed out, or the stream has ended.
     over: bool,
-    /// Whether a numbered batch has come: from then on every one is.
-    numbered: bool,
-    /// The number of the last numbered batch.
-    seq: u64,
+    numbers: Numbers,
     /// The last id given out.
     id: u32,
+    /// Where a lost connection is to be resumed.
+    resuming: Option<Box<Resuming>>,
     packets: PhantomData<fn(In) -> Out>,
+}
+
+/// Which batch is next.
+#[derive(Clone, Copy, Debug, Default)]
+struct Numbers {
+    /// Whether a numbered batch has come over this connection: from then on every one is.
+    numbered: bool,
+    /// Whether the next number may be any.
+    any: bool,
+    /// The number of the last numbered batch.
+    seq: u64,
+}
+
+impl Numbers {
+    /// Somebody was let in.
+    fn begin(&mut self, beginning: Beginning) {
+        match beginning {
+            Beginning::AsBefore => {}
+            Beginning::Anywhere => self.any = true,
+            Beginning::Anew => self.seq = 0,
+        }
+    }
+
+    fn follow(&mut self, seq: u64) -> Result<(), Error> {
+        let expected = self.seq.wrapping_add(1);
+        match seq {
+            // The contract: batches up to the one with `auth_response` belong to the connection.
+            0 if !self.numbered => Ok(()),
+            next if next == expected || self.any => {
+                *self = Numbers { numbered: true, any: false, seq: next };
+                Ok(())
+            }
+            other => Err(Error::OutOfOrder { expected, seq: other }),
+        }
+    }
 }
 
 /// A packet to be sent.
@@ -92,15 +127,56 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         out: &mut Vec<u8>,
     ) -> Result<Connection<In, Out>, InvalidRequest> {
         Ok(Connection {
-            opening: Some(Box::new(Opening::begin(settings, secrets, out)?)),
+            opening: Some(Box::new(Opening::begin(settings, &settings.encodings, secrets, out)?)),
             websocket: websocket::Connection::new(Role::Client, settings.max_message),
             encoding: Encoding::default(),
             over: false,
-            numbered: false,
-            seq: 0,
+            numbers: Numbers::default(),
             id: 0,
+            resuming: settings.resume.then(Box::default),
             packets: PhantomData,
         })
+    }
+
+    /// The connection is over and was lost: begins another to the same player, with the same encoding. `out` loses what
+    /// was not written to the old one and gets the handshake's request.
+    ///
+    /// There is no [`Event::Open`] this time, for who comes is known: the `auth_request` is sent by itself, and behind
+    /// the batch with its `auth_response` whatever the server has not taken. What is sent before is kept until then.
+    /// Where the answer is no, it comes as any other refusal: packets, and [`Event::Closed`].
+    ///
+    /// # Errors
+    /// See [`ResumeError`]. Nothing has changed then.
+    pub fn resume(
+        &mut self,
+        settings: &Settings,
+        secrets: &mut Secrets,
+        out: &mut Vec<u8>,
+    ) -> Result<(), ResumeError> {
+        if !self.over {
+            return Err(ResumeError::NotLost);
+        }
+        let resuming = self.resuming.as_mut().filter(|resuming| resuming.kept.is_possible());
+        let resuming = resuming.ok_or(ResumeError::NoPlayer)?;
+        let mut request = Vec::new();
+        let opening = Opening::begin(settings, &[self.encoding], secrets, &mut request);
+        self.opening = Some(Box::new(opening.map_err(ResumeError::Request)?));
+        self.websocket = websocket::Connection::new(Role::Client, settings.max_message);
+        self.numbers = Numbers { seq: self.numbers.seq, ..Numbers::default() };
+        (self.over, resuming.is_away) = (false, true);
+        *out = request;
+        Ok(())
+    }
+
+    /// Whether [`Connection::resume`] would find the way back, now or once the connection is lost.
+    pub fn can_resume(&self) -> bool {
+        self.resuming.as_ref().is_some_and(|resuming| resuming.kept.is_possible())
+    }
+
+    /// How many messages were sent that the server has not taken and never will: while the connection was lost there
+    /// were more than are kept.
+    pub fn messages_lost(&self) -> u64 {
+        self.resuming.as_ref().map_or(0, |resuming| resuming.kept.lost())
     }
 
     /// The next event, from the bytes at the front of `input`, which are taken off it. **Call it until it returns
@@ -116,15 +192,21 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
             return None;
         }
         if self.opening.is_some() {
-            return self.next_of_opening(input);
+            return match self.next_of_opening(input)? {
+                Event::Open(_) if self.is_away() => {
+                    self.ask_to_resume(secrets, out);
+                    self.next(input, secrets, out)
+                }
+                event => Some(event),
+            };
         }
         let may_send = self.websocket.state().may_send();
-        let event = match self.websocket.next(input)? {
+        let mut event = match self.websocket.next(input)? {
             websocket::Event::Text(message) => {
-                read(message, Encoding::Json, self.encoding, &mut self.numbered, &mut self.seq)
+                read(message, Encoding::Json, self.encoding, &mut self.numbers)
             }
             websocket::Event::Binary(message) => {
-                read(message, Encoding::Postcard, self.encoding, &mut self.numbered, &mut self.seq)
+                read(message, Encoding::Postcard, self.encoding, &mut self.numbers)
             }
             websocket::Event::Ping(payload) => {
                 // RFC 6455 section 5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received
@@ -141,6 +223,19 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
             }
             websocket::Event::Error(error) => Event::Failed(Error::WebSocket(error)),
         };
+        if let (Event::Batch(batch), Some(resuming)) = (&event, &mut self.resuming)
+            && batch.head().seq == 0
+            && let Some(entered) = resuming.read(batch)
+        {
+            match entered {
+                Ok(beginning) => self.numbers.begin(beginning),
+                Err(miscounted) => event = Event::Failed(Error::Miscounted(miscounted)),
+            }
+            if std::mem::take(&mut resuming.is_away) {
+                let opcode = opcode(self.encoding);
+                resuming.kept.owed().for_each(|message| encode_masked(out, opcode, message, secrets.mask()));
+            }
+        }
         // The event may lend from the WebSocket's memory: what ends it is written beside it, from its events alone.
         let answer = match &event {
             Event::Closed { code, .. } => Some(*code),
@@ -149,6 +244,9 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         };
         if let Some(code) = answer {
             self.over = true;
+            if let Some(resuming) = &mut self.resuming {
+                resuming.closed(code.map(CloseCode::get));
+            }
             if may_send {
                 write_close(code, secrets.mask(), out);
             }
@@ -211,6 +309,10 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
     /// WebSocket is not open.
     pub fn close(&mut self, code: CloseCode, reason: &str, secrets: &mut Secrets, out: &mut Vec<u8>) {
         if self.is_open() {
+            // The contract: "A `disconnect`, a Close frame from the client [...] ends the player at once".
+            if let Some(resuming) = &mut self.resuming {
+                resuming.kept.end();
+            }
             self.websocket.close(Some(code), reason, Some(secrets.mask()), out);
         }
     }
@@ -223,14 +325,15 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         Some(self.opening.as_ref().map_or(Error::Lost, |opening| opening.end()))
     }
 
-    /// Numbered batches go on after `seq`: for whoever resumes a player whose last batch that was.
+    /// Numbered batches go on after `seq`: for whoever resumes by itself, without [`Settings::resume`], a player whose
+    /// last batch that was.
     pub fn resume_after(&mut self, seq: u64) {
-        self.seq = seq;
+        self.numbers.seq = seq;
     }
 
     /// The number of the last numbered batch; 0 before the first.
     pub fn seq(&self) -> u64 {
-        self.seq
+        self.numbers.seq
     }
 
     /// How packets are written, once the WebSocket is open.
@@ -248,45 +351,83 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         self.over
     }
 
-    /// Bytes of memory held for what came in parts.
+    /// Bytes of memory held for what came in parts, and for what may have to be sent again.
     pub fn buffered(&self) -> usize {
-        self.websocket.buffered()
+        self.websocket.buffered() + self.resuming.as_ref().map_or(0, |resuming| resuming.kept.buffered())
+    }
+
+    /// Whether a new connection has taken the place of a lost one and was not let in yet.
+    fn is_away(&self) -> bool {
+        !self.over && self.resuming.as_ref().is_some_and(|resuming| resuming.is_away)
+    }
+
+    fn ask_to_resume(&self, secrets: &mut Secrets, out: &mut Vec<u8>) {
+        let Some(resuming) = &self.resuming else { return };
+        let (start, request) = (out.len(), resuming.request(self.numbers.seq));
+        let encoded = encode::<In>(self.encoding, None, &ToServer::Control(&request), out);
+        encoded.expect("control packets are plainly derived");
+        frame(self.encoding, start, secrets, out);
     }
 
     fn write(
-        &self,
+        &mut self,
         id: Option<u32>,
         packet: ToServer<'_, In>,
         secrets: &mut Secrets,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        if !self.is_open() {
+        if !self.is_open() && !self.is_away() {
             return Err(SendError::NotOpen);
         }
         let start = out.len();
-        // The packet is encoded where it will stand in its frame: most are short and have the shortest header.
-        let payload = start + SHORT_HEADER;
-        out.resize(payload, 0);
-        let encoded = match packet {
-            ToServer::Control(packet) => encode_client(self.encoding, Kind::Control, id, packet, out),
-            ToServer::Game(packet) => encode_client(self.encoding, Kind::Game, id, packet, out),
-        };
-        if let Err(error) = encoded {
+        encode(self.encoding, id, &packet, out)?;
+        let message = &out[start + SHORT_HEADER..];
+        if self.resuming.as_mut().is_some_and(|resuming| resuming.send(&packet, message)) {
             out.truncate(start);
-            return Err(SendError::Encode(error));
+            return Ok(());
         }
-        let opcode = if self.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
-        let (mask, end) = (secrets.mask(), out.len());
-        unmask(&mut out[payload..], mask, 0);
-        let header = Header::new(opcode, true, end - payload, Some(mask));
-        let longer = header.len() - SHORT_HEADER;
-        if longer > 0 {
-            out.resize(end + longer, 0);
-            out.copy_within(payload..end, payload + longer);
-        }
-        out[start..payload + longer].copy_from_slice(header.as_slice());
+        frame(self.encoding, start, secrets, out);
         Ok(())
     }
+}
+
+/// Appends a packet, with room for a short header before it: it is encoded where it will stand in its frame, and most are
+/// short.
+fn encode<In: Serialize>(
+    encoding: Encoding,
+    id: Option<u32>,
+    packet: &ToServer<'_, In>,
+    out: &mut Vec<u8>,
+) -> Result<(), SendError> {
+    let start = out.len();
+    out.resize(start + SHORT_HEADER, 0);
+    let encoded = match packet {
+        ToServer::Control(packet) => encode_client(encoding, Kind::Control, id, packet, out),
+        ToServer::Game(packet) => encode_client(encoding, Kind::Game, id, packet, out),
+    };
+    encoded.map(drop).map_err(|error| {
+        out.truncate(start);
+        SendError::Encode(error)
+    })
+}
+
+/// Makes what [`encode`] appended at `start` a frame.
+fn frame(encoding: Encoding, start: usize, secrets: &mut Secrets, out: &mut Vec<u8>) {
+    let (payload, end) = (start + SHORT_HEADER, out.len());
+    let mask = secrets.mask();
+    unmask(&mut out[payload..], mask, 0);
+    let header = Header::new(opcode(encoding), true, end - payload, Some(mask));
+    let longer = header.len() - SHORT_HEADER;
+    if longer > 0 {
+        out.resize(end + longer, 0);
+        out.copy_within(payload..end, payload + longer);
+    }
+    out[start..payload + longer].copy_from_slice(header.as_slice());
+}
+
+/// The kind of frame that messages come in.
+fn opcode(encoding: Encoding) -> OpCode {
+    if encoding.is_text() { OpCode::Text } else { OpCode::Binary }
 }
 
 /// Bytes of a masked frame's header in front of up to 125 bytes.
@@ -297,8 +438,7 @@ fn read<'e, Out>(
     message: &'e [u8],
     came_as: Encoding,
     encoding: Encoding,
-    numbered: &mut bool,
-    seq: &mut u64,
+    numbers: &mut Numbers,
 ) -> Event<'e, Out> {
     if came_as != encoding {
         return Event::Failed(Error::WrongKind);
@@ -307,15 +447,10 @@ fn read<'e, Out>(
         Ok(batch) => batch,
         Err(unreadable) => return Event::Failed(Error::Unreadable(Box::new(unreadable))),
     };
-    match batch.head.seq {
-        // The contract: batches up to the one with `auth_response` belong to the connection.
-        0 if !*numbered => {}
-        next if next == seq.wrapping_add(1) => (*numbered, *seq) = (true, next),
-        other => {
-            return Event::Failed(Error::OutOfOrder { expected: seq.wrapping_add(1), seq: other });
-        }
+    match numbers.follow(batch.head.seq) {
+        Ok(()) => Event::Batch(Batch { batch, out: PhantomData }),
+        Err(error) => Event::Failed(error),
     }
-    Event::Batch(Batch { batch, out: PhantomData })
 }
 
 /// RFC 6455 section 5.5.1: "the endpoint typically echos the status code it received"; with none received the body is

@@ -1,7 +1,8 @@
 //! What can go wrong with a server, and with what one asks to be sent to it.
 
+use crate::packet::resumption::Miscounted;
 use crate::packet::{Code, EncodeError, Unreadable};
-use crate::websocket::handshake::ResponseError;
+use crate::websocket::handshake::{InvalidRequest, ResponseError};
 use crate::websocket::{self, CloseCode};
 use std::fmt;
 
@@ -28,6 +29,8 @@ pub enum Error {
         /// The number that came.
         seq: u64,
     },
+    /// The server says that it has taken more messages of the player than were sent.
+    Miscounted(Miscounted),
     /// The stream ended without a closing handshake: the connection was lost, and may be resumed.
     Lost,
 }
@@ -43,7 +46,7 @@ impl Error {
             Error::Unreadable(_) => Some(CloseCode::INVALID_PAYLOAD),
             // The frames are in order, what they say is not: section 7.4.1, "when there is no other more suitable
             // status code".
-            Error::OutOfOrder { .. } => Some(CloseCode::POLICY),
+            Error::OutOfOrder { .. } | Error::Miscounted(_) => Some(CloseCode::POLICY),
         }
     }
 }
@@ -60,12 +63,40 @@ impl fmt::Display for Error {
             Error::OutOfOrder { expected, seq } => {
                 write!(f, "batch {seq} came where {expected} was to come")
             }
+            Error::Miscounted(Miscounted { received, sent }) => {
+                write!(f, "the server has taken {received} messages of the {sent} that were sent")
+            }
             Error::Lost => f.write_str("the connection was lost"),
         }
     }
 }
 
 impl std::error::Error for Error {}
+
+/// Why a player cannot be resumed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ResumeError {
+    /// The connection is not over: it was not lost.
+    NotLost,
+    /// There is no player to come back to: none had come in, it has left or was sent away, the server keeps nobody, or
+    /// [`Settings::resume`](super::Settings::resume) was not set.
+    NoPlayer,
+    /// The settings do not fit into an HTTP request.
+    Request(InvalidRequest),
+}
+
+impl fmt::Display for ResumeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ResumeError::NotLost => f.write_str("the connection was not lost"),
+            ResumeError::NoPlayer => f.write_str("there is no player to come back to"),
+            ResumeError::Request(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ResumeError {}
 
 /// What the server answers by HTTP instead of opening a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]

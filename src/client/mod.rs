@@ -57,6 +57,15 @@
 //! # }
 //! ```
 //!
+//! # Coming back
+//!
+//! With [`Settings::resume`] a connection that was lost ([`Error::Lost`], or a close that leaves the player in the world)
+//! is not the end: connect another socket and call [`Connection::resume`], which writes its first bytes and drops what the
+//! old one had not taken. From there it is driven as before. The player is the same, batches go on where they stopped and
+//! none comes twice, and what the server had not taken of the last messages is sent again, once. Ids go on too, so that the
+//! answer to a question from before may come after. How long to wait and how often to try is the driver's to decide; the
+//! server keeps the player for as long as its `auth_response` said.
+//!
 //! **Invariants:** the events depend on the bytes alone, never on where the reads cut them; a batch is handed out only
 //! when its number follows on the last one's; after [`Event::Closed`] and [`Event::Failed`] there is no further event.
 //! With nothing unfinished and the handshake done a connection owns no memory.
@@ -68,10 +77,11 @@
 mod connection;
 mod error;
 mod opening;
+mod resuming;
 #[cfg(test)]
 mod tests;
 
 pub use crate::websocket::handshake::InvalidRequest;
 pub use connection::{Batch, Connection, Event, ToServer};
-pub use error::{Error, Refusal, SendError};
+pub use error::{Error, Refusal, ResumeError, SendError};
 pub use opening::Settings;

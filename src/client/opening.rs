@@ -21,10 +21,14 @@ pub struct Settings {
     pub origin: Option<String>,
     /// Bytes of the largest message that is taken.
     pub max_message: usize,
+    /// Whether a lost connection is to be resumed: then the last messages are kept
+    /// ([`RESEND_MESSAGES`](crate::limits::RESEND_MESSAGES)), and [`Connection::resume`](super::Connection::resume) is
+    /// there for the loss.
+    pub resume: bool,
 }
 
 impl Settings {
-    /// Both encodings, postcard first; no origin; messages up to 1 MiB.
+    /// Both encodings, postcard first; no origin; messages up to 1 MiB; nothing is kept for a resume.
     pub fn new(host: impl Into<String>, path: impl Into<String>) -> Settings {
         Settings {
             host: host.into(),
@@ -32,6 +36,7 @@ impl Settings {
             encodings: vec![Encoding::Postcard, Encoding::Json],
             origin: None,
             max_message: 1 << 20,
+            resume: false,
         }
     }
 }
@@ -49,11 +54,11 @@ impl Opening {
     /// Appends the request to `out`.
     pub(super) fn begin(
         settings: &Settings,
+        encodings: &[Encoding],
         secrets: &mut Secrets,
         out: &mut Vec<u8>,
     ) -> Result<Opening, InvalidRequest> {
-        let opening =
-            Opening { nonce: secrets.bytes(), offered: settings.encodings.clone(), received: Vec::new() };
+        let opening = Opening { nonce: secrets.bytes(), offered: encodings.to_vec(), received: Vec::new() };
         let names = opening.names();
         Request::new(&settings.host, &settings.path, opening.nonce, &names, settings.origin.as_deref())?
             .write(out);

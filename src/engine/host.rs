@@ -138,6 +138,11 @@ pub(super) struct Pending<P> {
 }
 
 impl<P> Pending<P> {
+    /// What it is that waits.
+    pub(super) fn into_input(self) -> Input<P> {
+        self.input
+    }
+
     fn new(from: Sender, id: Option<u32>, input: Input<P>) -> Pending<P> {
         let postcard = from.encoding == Encoding::Postcard;
         Pending { conn: from.conn, postcard, player: from.player, id, input }

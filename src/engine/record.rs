@@ -1,9 +1,11 @@
 //! The log of a run: every tick and every input, as they came. Fed to a fresh engine with the same seed and games it
 //! gives the same packets to the same players.
 
+use super::game::Input;
 use super::host::Pending;
-use crate::ids::GameId;
+use crate::ids::{GameId, PlayerId};
 use crate::time::{Tick, WallMs};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 /// One line of the log. Inputs of a tick stand behind the line of that tick.
@@ -27,6 +29,15 @@ pub enum Record {
 }
 
 impl Record {
+    /// Which player sent which packet to which game, where this is one; `P` are that game's packets.
+    pub fn packet<P: DeserializeOwned>(&self) -> Option<(GameId, PlayerId, P)> {
+        let Record::Input { game, input } = self else { return None };
+        match postcard::from_bytes::<Pending<P>>(input).ok()?.into_input() {
+            Input::Packet { player, packet } => Some((GameId(*game), player, packet)),
+            _ => None,
+        }
+    }
+
     pub(super) fn input<P: Serialize>(game: GameId, pending: &Pending<P>) -> Record {
         // Packets came out of a decoder, so that they can be written; one that cannot (a map with odd keys in
         // somebody's own type) is logged empty, and the replay says where it stopped.

@@ -10,7 +10,8 @@
 //! what cannot be read is an [`Unreadable`], always the peer's fault, which says what to tell the peer.
 //!
 //! [`Code`] is the contract's one table of error codes, close codes and HTTP statuses. The other direction, as a
-//! client or a test needs it, is in [`client`]. Read on in [`envelope`].
+//! client or a test needs it, is in [`client`], and what a client keeps to come back in [`resumption`]. Read on in
+//! [`envelope`].
 
 pub mod batch;
 pub mod body;
@@ -23,6 +24,7 @@ pub mod envelope;
 mod json;
 mod postcard;
 pub mod priority;
+pub mod resumption;
 mod scan;
 mod strict;
 pub mod variant;
@@ -38,6 +40,7 @@ pub use control::{
 pub use encoding::{EncodeError, Encoding, Kind, encode};
 pub use envelope::{Envelope, Unreadable, open, open_usual};
 pub use priority::Priority;
+pub use resumption::Resumption;
 pub use variant::{Variant, variant_of, variants};
 
 #[cfg(test)]

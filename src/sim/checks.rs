@@ -24,14 +24,16 @@ pub(super) struct Checks<G: Game> {
     seen: usize,
     /// What was told since the last tick was over.
     told: Vec<Told<G::Out>>,
-    /// What every player is still to hear of its game.
-    due: BTreeMap<PlayerId, VecDeque<G::Out>>,
+    /// What every player is still to hear of its game, and when it was told.
+    due: BTreeMap<PlayerId, VecDeque<(Tick, G::Out)>>,
+    /// What players have said, and whether there was time for all of it to be taken.
+    said: BTreeMap<PlayerId, (Vec<Vec<u8>>, bool)>,
 }
 
 impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
     /// Listens to an engine.
     pub(super) fn new(engine: &mut Engine) -> Checks<G> {
-        Checks { tapped: tap(engine), seen: 0, told: Vec::new(), due: BTreeMap::new() }
+        Checks { tapped: tap(engine), seen: 0, told: Vec::new(), due: BTreeMap::new(), said: BTreeMap::new() }
     }
 
     /// A tick is over.
@@ -54,7 +56,7 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
             let Packet { re, packet } = decode::<G::Out>(body)
                 .map_err(|why| format!("a packet to {player} in tick {tick}: {why}"))?;
             if let ServerPacket::Game(out) = &packet {
-                self.due.entry(*player).or_default().push_back(out.clone());
+                self.due.entry(*player).or_default().push_back((*tick, out.clone()));
             }
             self.told.push(Told { player: *player, is_reply: re.is_some(), packet });
         }
@@ -71,7 +73,7 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         for packet in packets {
             let ServerPacket::Game(heard) = &packet.packet else { continue };
             loop {
-                let Some(told) = due.pop_front() else {
+                let Some((_, told)) = due.pop_front() else {
                     return Err(format!("{player} heard what it was not told, or not then: {heard:?}"));
                 };
                 if told == *heard {
@@ -84,6 +86,46 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
             }
         }
         Ok(spared)
+    }
+
+    /// A client has heard everything that it was told before `tick`, but for what may be spared.
+    pub(super) fn all_heard(&mut self, player: PlayerId, tick: Tick) -> Result<(), String> {
+        self.listen()?;
+        let mut due = self.due.entry(player).or_default().iter();
+        match due.find(|(told, out)| *told < tick && G::priority(out) != Priority::Low) {
+            Some((told, out)) => Err(format!("{player} has not heard {out:?} of tick {told} by tick {tick}")),
+            None => Ok(()),
+        }
+    }
+
+    /// What a client has said to its game, each packet in postcard; `all`: nothing of it is under way any more.
+    pub(super) fn said(&mut self, player: PlayerId, said: &[Vec<u8>], all: bool) {
+        self.said.insert(player, (said.to_vec(), all));
+    }
+
+    /// The game took what those clients said: in order, nothing twice, and where there was time, all of it. How many
+    /// packets that are.
+    pub(super) fn all_taken(&self, game: GameId, log: &[Record]) -> Result<u64, String> {
+        let mut taken: BTreeMap<PlayerId, Vec<Vec<u8>>> = BTreeMap::new();
+        for (of, player, packet) in log.iter().filter_map(Record::packet::<G::In>) {
+            if of == game && self.said.contains_key(&player) {
+                let packet = postcard::to_allocvec(&packet).map_err(|error| error.to_string())?;
+                taken.entry(player).or_default().push(packet);
+            }
+        }
+        for (player, (said, all)) in &self.said {
+            let taken = taken.get(player).map_or(&[][..], Vec::as_slice);
+            if let Some(at) = taken.iter().zip(said).position(|(taken, said)| taken != said) {
+                return Err(format!(
+                    "packet {at} of {player} is {:?}, and {:?} was taken",
+                    said[at], taken[at]
+                ));
+            }
+            if taken.len() > said.len() || (*all && taken.len() < said.len()) {
+                return Err(format!("{player} sent {} packets, and {} were taken", said.len(), taken.len()));
+            }
+        }
+        Ok(taken.values().map(|taken| taken.len() as u64).sum())
     }
 
     /// Feeds the log to a fresh engine with the same game, and compares what it tells.

@@ -10,8 +10,8 @@ use super::scenario::{Conduct, Script, Who};
 use super::visitor::Visitor;
 use crate::engine::Game;
 use crate::packet::{
-    AuthRequest, ClientControl, ClientTime, Code, Encoding, Kind, Packet, ServerControl, ServerPacket,
-    encode_client,
+    AuthRequest, AuthResponse, ClientControl, ClientTime, Code, Encoding, Kind, Packet, Resumption,
+    ServerControl, ServerPacket, encode_client,
 };
 use crate::random::Random;
 use crate::time::Time;
@@ -44,6 +44,15 @@ pub(super) struct Client<G: Game, S> {
     quiet: bool,
     /// It has sent its last message.
     left: bool,
+    /// What it keeps to come back, and the id with which it asked for that.
+    resumption: Resumption,
+    auth_id: Option<u32>,
+    /// Its line was lost, and it was not let in again yet: what it sends waits.
+    is_away: bool,
+    /// It sends nothing that may be taken for a duplicate.
+    is_clear: bool,
+    /// What it has sent to its game, in postcard.
+    said: Vec<Vec<u8>>,
 }
 
 impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
@@ -72,6 +81,11 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             tries_again: false,
             quiet: false,
             left: false,
+            resumption: Resumption::default(),
+            auth_id: None,
+            is_away: false,
+            is_clear: false,
+            said: Vec::new(),
         };
         match conduct {
             Conduct::Visitor | Conduct::Caller | Conduct::Stranger => {}
@@ -176,6 +190,44 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             && self.reader.close_code().is_none()
     }
 
+    /// From now on nothing that it sends can be taken for a duplicate: two messages that were sent at different times may
+    /// be sent again at one.
+    pub(super) fn be_clear(&mut self) {
+        self.is_clear = true;
+    }
+
+    /// Whether it could come back if its line were lost now.
+    pub(super) fn can_come_back(&self) -> bool {
+        self.resumption.is_possible() && !self.left && self.reader.goodbye().is_none()
+    }
+
+    /// Its line is lost, with what waited for the socket.
+    pub(super) fn lose(&mut self) {
+        self.out.clear();
+        self.is_away = true;
+    }
+
+    /// It has another line.
+    pub(super) fn come_back(&mut self) {
+        self.out = opening(self.encoding);
+        self.reader.reopen(self.auth_id);
+    }
+
+    /// Whether it was lost and was not let in again.
+    pub(super) fn is_away(&self) -> bool {
+        self.is_away
+    }
+
+    /// What it has sent to its game, each in postcard.
+    pub(super) fn said(&self) -> &[Vec<u8>] {
+        &self.said
+    }
+
+    /// Who leads it.
+    pub(super) fn script(&self) -> &S {
+        &self.script
+    }
+
     /// Whether it has sent its last message.
     pub(super) fn has_left(&self) -> bool {
         self.left
@@ -188,7 +240,9 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
 
     fn hear(&mut self, packet: &Packet<G::Out>) -> Result<(), String> {
         match &packet.packet {
+            ServerPacket::Control(ServerControl::Connected { .. }) if self.is_away => self.ask_to_resume(),
             ServerPacket::Control(ServerControl::Connected { .. }) => self.before_auth(),
+            ServerPacket::Control(ServerControl::AuthResponse(response)) => self.enter(response)?,
             // Storage or hashing would not: one may try again.
             ServerPacket::Control(ServerControl::Error { code: Code::Busy | Code::Internal, .. }) => {
                 self.tries_again = self.reader.player().is_none();
@@ -222,8 +276,32 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
                 }
             };
             let id = Some(self.take_id());
-            self.send(Kind::Control, id, &ClientControl::AuthRequest(request));
+            self.say_whole(Kind::Control, id, &ClientControl::AuthRequest(request));
         }
+    }
+
+    fn ask_to_resume(&mut self) {
+        let resume = self.resumption.request(self.reader.seq());
+        let request = AuthRequest { version: 1, resume, ..AuthRequest::default() };
+        let id = self.take_id();
+        self.auth_id = Some(id);
+        self.say_whole(Kind::Control, Some(id), &ClientControl::AuthRequest(request));
+    }
+
+    /// It is in, for the first time or again.
+    fn enter(&mut self, response: &AuthResponse) -> Result<(), String> {
+        self.resumption.enter(response).map_err(|wrong| format!("{wrong:?}"))?;
+        if !std::mem::take(&mut self.is_away) {
+            return Ok(());
+        }
+        if !response.resumed || response.full_state || self.resumption.lost() > 0 {
+            return Err(format!("it came back in time, and not all is as it was: {response:?}"));
+        }
+        let owed: Vec<Vec<u8>> = self.resumption.owed().map(<[u8]>::to_vec).collect();
+        for message in owed {
+            self.frame(self.opcode(), &message);
+        }
+        Ok(())
     }
 
     fn play(&mut self) {
@@ -233,10 +311,14 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             return self.send(Kind::Control, id, &ClientControl::Ping { time });
         }
         if self.chance.chance(0.03) {
-            return self.frame(OpCode::Ping, b"are you there?");
+            if !self.is_away {
+                self.frame(OpCode::Ping, b"are you there?");
+            }
+            return;
         }
         if let Some(packet) = self.script.act(&mut self.chance) {
-            let id = self.next_id();
+            let id = if self.is_clear { Some(self.take_id()) } else { self.next_id() };
+            self.said.push(postcard::to_allocvec(&packet).expect("packets are recorded in postcard"));
             self.send(Kind::Game, id, &packet);
         }
     }
@@ -253,8 +335,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             1 => self.send(Kind::Control, None, &ClientControl::Ping { time: None }),
             _ => {
                 let packet = self.some_packet();
-                let kind = if self.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
-                self.frame(kind, &packet);
+                self.frame(self.opcode(), &packet);
             }
         }
     }
@@ -283,15 +364,30 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         self.next_id
     }
 
+    /// Sends a message of the player: it is kept, and where the line is lost it waits.
     fn send<P: Serialize>(&mut self, kind: Kind, id: Option<u32>, packet: &P) {
         let mut message = Vec::new();
         encode(self.encoding, kind, id, packet, &mut message);
-        let opcode = if self.encoding.is_text() { OpCode::Text } else { OpCode::Binary };
-        if self.chance.chance(0.1) {
-            hostile::fragments(opcode, &message, &mut self.chance, &mut self.out);
-        } else {
-            self.frame(opcode, &message);
+        self.resumption.send(&message);
+        if self.is_away {
+            return;
         }
+        if self.chance.chance(0.1) {
+            hostile::fragments(self.opcode(), &message, &mut self.chance, &mut self.out);
+        } else {
+            self.frame(self.opcode(), &message);
+        }
+    }
+
+    /// Sends a message of the connection.
+    fn say_whole<P: Serialize>(&mut self, kind: Kind, id: Option<u32>, packet: &P) {
+        let mut message = Vec::new();
+        encode(self.encoding, kind, id, packet, &mut message);
+        self.frame(self.opcode(), &message);
+    }
+
+    fn opcode(&self) -> OpCode {
+        if self.encoding.is_text() { OpCode::Text } else { OpCode::Binary }
     }
 
     fn frame(&mut self, opcode: OpCode, payload: &[u8]) {

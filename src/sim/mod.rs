@@ -12,6 +12,7 @@
 mod caller;
 mod checks;
 mod client;
+mod cuts;
 mod disk;
 mod hostile;
 mod link;

@@ -6,12 +6,14 @@
 //! - the handshake's answer is lawful, and so is every frame;
 //! - the first packet is `connected`; `seq` is 0 up to the batch with `auth_response` and counts from 1 without gaps
 //!   behind it; `tick` and `time` never go back;
+//! - over several connections of one player the same: `seq` goes on, behind an `auth_response` come as many batches of
+//!   before as it says, and nothing is told or answered twice;
 //! - a reply answers something that was asked, once;
 //! - behind `disconnect` comes nothing but the Close frame with its code, behind that nothing at all; and no close with a
 //!   code of the contract comes without its `disconnect`.
 
 use crate::ids::PlayerId;
-use crate::packet::{Code, Encoding, Packet, ServerControl, ServerPacket, read_batch};
+use crate::packet::{BatchHead, Code, Encoding, Packet, ServerControl, ServerPacket, read_batch};
 use crate::websocket::deflate::Inflater;
 use crate::websocket::handshake::{KEY_BYTES, Request, ResponseError};
 use crate::websocket::{Connection, Event, Role};
@@ -49,7 +51,14 @@ struct Counts {
     seq: u64,
     tick: u64,
     time: u64,
+    /// Of this connection.
     batches: u64,
+    /// Whether this connection was let in.
+    is_in: bool,
+    /// The number of the next batch is the server's to say.
+    any: bool,
+    /// How many batches that were sent before are still to come, and the tick of the `auth_response` that says so.
+    replayed: (u32, u64),
     player: Option<PlayerId>,
 }
 
@@ -123,6 +132,17 @@ impl<Out: DeserializeOwned> Reader<Out> {
         }
     }
 
+    /// The connection is lost, and the client has sent [`opening`] over another one. What was asked over the old one to
+    /// come in, by `auth_id`, is not answered any more.
+    pub fn reopen(&mut self, auth_id: Option<u32>) {
+        self.stage = Stage::Opening(Vec::new());
+        self.ending = Ending { mutual: self.asked.unsure, ..Ending::default() };
+        (self.counts.batches, self.counts.is_in) = (0, false);
+        if let Some(id) = auth_id {
+            self.asked.open.remove(&id);
+        }
+    }
+
     /// Notes that the client sends a packet with this `id`. One id is used once.
     pub fn ask(&mut self, id: u32) {
         self.asked.open.insert(id);
@@ -143,6 +163,11 @@ impl<Out: DeserializeOwned> Reader<Out> {
     /// Notes that the client sends a Close frame.
     pub fn closing(&mut self) {
         self.ending.mutual = true;
+    }
+
+    /// Whether the present connection was let in.
+    pub fn is_in(&self) -> bool {
+        self.counts.is_in
     }
 
     /// Whether the handshake was accepted.
@@ -278,19 +303,12 @@ fn batch<Out: DeserializeOwned>(
 ) -> Result<(), String> {
     let batch = read_batch(encoding, message).map_err(|error| format!("a batch: {}", error.message))?;
     let head = batch.head;
-    let expected = if counts.player.is_some() { counts.seq + 1 } else { 0 };
-    if head.seq != expected {
-        return Err(format!("a batch has seq {}, and not {expected}", head.seq));
-    }
-    if head.tick < counts.tick || head.time < counts.time {
-        return Err(format!("batch {head:?} is before tick {}, time {}", counts.tick, counts.time));
-    }
-    (counts.seq, counts.tick, counts.time) = (head.seq, head.tick, head.time);
+    counts.follow(head)?;
     let mut packets = 0;
     for packet in batch.packets::<Out>() {
         let packet = packet.map_err(|error| format!("a packet of batch {head:?}: {}", error.message))?;
         let is_first = counts.batches == 0 && packets == 0;
-        counts.control(&packet, is_first)?;
+        counts.control(&packet, head, is_first)?;
         asked.answered(packet.re)?;
         ending.packet(&packet)?;
         packets += 1;
@@ -301,7 +319,29 @@ fn batch<Out: DeserializeOwned>(
 }
 
 impl Counts {
-    fn control<Out>(&mut self, packet: &Packet<Out>, is_first: bool) -> Result<(), String> {
+    /// A batch has come.
+    fn follow(&mut self, head: BatchHead) -> Result<(), String> {
+        if !self.is_in {
+            // What is the connection's own has numbers of its own: a replay behind it is older.
+            return if head.seq == 0 { Ok(()) } else { Err(format!("{head:?} before `auth_response`")) };
+        }
+        let expected = self.seq + 1;
+        if head.seq != expected && !std::mem::take(&mut self.any) {
+            return Err(format!("a batch has seq {}, and not {expected}", head.seq));
+        }
+        if head.tick < self.tick || head.time < self.time {
+            return Err(format!("batch {head:?} is before tick {}, time {}", self.tick, self.time));
+        }
+        let (replayed, since) = &mut self.replayed;
+        if *replayed == 0 && head.tick < *since {
+            return Err(format!("{head:?} is older than tick {since}, and no replay"));
+        }
+        *replayed = replayed.saturating_sub(1);
+        (self.seq, self.tick, self.time) = (head.seq, head.tick, head.time);
+        Ok(())
+    }
+
+    fn control<Out>(&mut self, packet: &Packet<Out>, head: BatchHead, is_first: bool) -> Result<(), String> {
         let is_connected = matches!(packet.packet, ServerPacket::Control(ServerControl::Connected { .. }));
         if is_connected != is_first {
             return Err("`connected` is the first packet, and comes once".to_owned());
@@ -309,9 +349,17 @@ impl Counts {
         match &packet.packet {
             ServerPacket::Control(ServerControl::AuthResponse(response)) => {
                 let player = response.player_id.ok_or("a guest has a player id")?;
+                if std::mem::replace(&mut self.is_in, true) {
+                    return Err("a second auth_response".to_owned());
+                }
+                (self.any, self.replayed) = (response.full_state, (response.replayed, head.tick));
                 match self.player.replace(player) {
-                    None => Ok(()),
-                    Some(_) => Err("a second auth_response".to_owned()),
+                    None if !response.resumed => {
+                        self.any = false;
+                        Ok(())
+                    }
+                    Some(before) if response.resumed && before == player => Ok(()),
+                    before => Err(format!("{before:?} became {response:?}")),
                 }
             }
             ServerPacket::Game(_) if self.player.is_none() => Err("a game's packet before auth".to_owned()),

@@ -14,6 +14,10 @@ pub struct Report {
     pub connections: u64,
     /// Clients that were let in.
     pub players: u64,
+    /// Lines that were cut under a client that came back, or would have.
+    pub cuts: u64,
+    /// Packets that cut clients sent to their game and it took: all of them, in order, once.
+    pub taken: u64,
     /// Packets that clients read.
     pub packets: u64,
     /// Packets of low priority that clients were spared, as far as they heard later ones.

@@ -8,11 +8,12 @@
 use super::caller::Calling;
 use super::checks::Checks;
 use super::client::Client;
+use super::cuts::{Cuts, Remains};
 use super::disk::Disk;
 use super::link::Pipe;
 use super::reader::PATH;
 use super::report::{Failure, Report};
-use super::scenario::{Carriage, Conduct, Fate, Plan, Scenario, choose};
+use super::scenario::{Carriage, Conduct, Fate, Plan, Scenario, World, choose};
 use super::shell::Shell;
 use super::turn::Link;
 use crate::engine::{Engine, Event};
@@ -50,12 +51,16 @@ pub struct Sim<S: Scenario> {
     pub(super) game: GameId,
     pub(super) chance: Random,
     pub(super) links: Vec<Link<S>>,
+    /// The server's ends of lines that were cut.
+    pub(super) remains: Vec<Remains>,
     pub(super) checks: Checks<S::Game>,
     /// `None` where nothing is kept.
     pub(super) disk: Option<Disk>,
     /// Clients that came so far.
     pub(super) came: usize,
     pub(super) comes_at: Time,
+    /// The newest tick.
+    pub(super) tick: Tick,
     pub(super) closes: Closes,
     pub(super) report: Report,
 }
@@ -83,10 +88,12 @@ impl<S: Scenario> Sim<S> {
             game,
             chance,
             links: Vec::new(),
+            remains: Vec::new(),
             checks,
             disk,
             came: 0,
             comes_at: Time::START,
+            tick: Tick(0),
             closes,
             report: Report::default(),
         }
@@ -115,11 +122,12 @@ impl<S: Scenario> Sim<S> {
             self.step()?;
         }
         self.came = self.plan.clients;
-        self.links.iter_mut().for_each(|link| link.client.fall_quiet());
+        self.fall_quiet();
         while self.shell.now() < end + SETTLING {
             self.step()?;
         }
         self.check_replies()?;
+        self.check_quiet()?;
         let drains = self.dismiss();
         let since = self.shell.now();
         while self.shell.engine().connections() > 0 {
@@ -184,6 +192,7 @@ impl<S: Scenario> Sim<S> {
         }
         self.shell.attend(usize::MAX);
         self.report.ticks += 1;
+        self.tick = tick;
         self.report.most_memory = self.report.most_memory.max(self.shell.engine().memory());
         self.checks.tick_over(self.shell.engine(), (self.game, tick), &mut self.scenario)
     }
@@ -213,6 +222,12 @@ impl<S: Scenario> Sim<S> {
         };
         let now = self.shell.now();
         let Some(conn) = self.shell.accept(ip, capacity) else { return };
+        let honest = conduct == Conduct::Honest && carriage == Carriage::Prompt;
+        let cuts = if self.plan.faults.cuts > 0.0 && honest && chance.chance(self.plan.faults.cuts) {
+            Some(Cuts::new(now, chance))
+        } else {
+            None
+        };
         let calling = match conduct {
             Conduct::Caller => self.scenario.caller(self.came).map(Calling::new),
             _ => None,
@@ -220,16 +235,22 @@ impl<S: Scenario> Sim<S> {
         let conduct = if calling.is_none() && conduct == Conduct::Caller { Conduct::Honest } else { conduct };
         let script = self.scenario.script(conduct, chance);
         let who = self.scenario.who(self.came);
+        let mut client = Client::new(conduct, (script, who), calling, chance.bits(), now);
+        if cuts.is_some() && !self.plan.engine.session.duplicate_window.is_zero() {
+            client.be_clear();
+        }
         let link = Link {
             name: self.came,
-            client: Client::new(conduct, (script, who), calling, chance.bits(), now),
+            client,
             conn,
             carriage,
             fate,
             fate_at: now + Duration::from_millis(chance.below(8000)),
             up: Pipe::new(carriage),
             down: Pipe::new(carriage),
+            cuts,
             alive: true,
+            is_settled: false,
             silent: false,
             silent_since: now,
             has_read_all: false,
@@ -243,6 +264,43 @@ impl<S: Scenario> Sim<S> {
     }
 
     // ------------------------------------------------------------------------------------------------------- the end
+
+    /// From now on everybody only listens, over a line that holds.
+    fn fall_quiet(&mut self) {
+        let now = self.shell.now();
+        for link in &mut self.links {
+            link.client.fall_quiet();
+            if let Some(cuts) = &mut link.cuts {
+                cuts.end(now);
+            }
+        }
+    }
+
+    /// Everybody who is well and had the time has heard everything, and knows what it was told last.
+    fn check_quiet(&mut self) -> Result<(), String> {
+        let Sim { links, shell, checks, scenario, game, plan, tick, .. } = self;
+        let tick = *tick;
+        let well = |link: &&mut Link<S>| {
+            link.alive
+                && !link.silent
+                && !link.has_read_all
+                && link.carriage == Carriage::Prompt
+                && link.client.conduct == Conduct::Honest
+                && link.client.is_in()
+                && !link.client.is_away()
+                && !link.client.has_left()
+        };
+        let mut people = Vec::new();
+        let in_a_second =
+            (Duration::from_secs(1).as_micros() / plan.engine.tick_rate.interval().as_micros()) as u64;
+        for link in links.iter_mut().filter(well) {
+            link.is_settled = true;
+            let Some(player) = link.client.reader.player() else { continue };
+            checks.all_heard(player, Tick(tick.0.saturating_sub(in_a_second)))?;
+            people.push((player, link.client.script()));
+        }
+        scenario.is_quiet(&World { engine: shell.engine(), game: *game, tick, told: &[] }, &people)
+    }
 
     /// Everybody who is well and had the time has got an answer to everything.
     fn check_replies(&self) -> Result<(), String> {
@@ -265,6 +323,7 @@ impl<S: Scenario> Sim<S> {
     /// Makes everybody leave: the server says so, or all go by themselves. Whether it is the server.
     fn dismiss(&mut self) -> bool {
         let now = self.shell.now();
+        self.sweep_remains();
         if self.chance.chance(0.5) {
             self.trace(|| "the server drains".to_owned());
             self.shell.engine_mut().drain(now);
@@ -295,11 +354,12 @@ impl<S: Scenario> Sim<S> {
         let limit = self.shell.now() + SAVING + self.plan.engine.session.resume_grace;
         loop {
             self.shell.advance(self.shell.deadline());
+            self.remains();
             self.carry();
             if let Some(advanced) = self.shell.tick() {
                 self.serve(advanced.tick)?;
             }
-            if self.shell.engine().is_settled() {
+            if self.shell.engine().is_settled() && self.shell.engine().lingering() == 0 {
                 return Ok(());
             }
             if self.shell.now() > limit {
@@ -322,9 +382,17 @@ impl<S: Scenario> Sim<S> {
     /// The log, fed to a fresh engine, gives the same packets to the same players.
     fn replay(&mut self) -> Result<(), String> {
         let log = self.shell.engine_mut().take_record();
+        self.report.taken = self.checks.all_taken(self.game, &log)?;
         let (mut fresh, _) = engine(&self.plan, &mut self.scenario);
         self.report.replayed = self.checks.replay(&mut fresh, &log)?;
         Ok(())
+    }
+
+    /// A client that was cut is gone: what it has said is compared with what the game took at the end.
+    pub(super) fn note_said(&mut self, link: &Link<S>) {
+        if let (Some(_), Some(player)) = (&link.cuts, link.client.reader.player()) {
+            self.checks.said(player, link.client.said(), link.is_settled);
+        }
     }
 
     pub(super) fn trace(&self, line: impl FnOnce() -> String) {

@@ -35,6 +35,20 @@ pub trait Scenario {
         None
     }
 
+    /// Everybody has been quiet for a while and heard what there was to hear: all that was told to these, who are in and
+    /// well, has come to them, but for what newer packets have replaced.
+    ///
+    /// # Errors
+    /// Somebody does not know what it was told last.
+    fn is_quiet(
+        &mut self,
+        world: &World<'_, Self::Game>,
+        people: &[(PlayerId, &Self::Script)],
+    ) -> Result<(), String> {
+        let _ = (world, people);
+        Ok(())
+    }
+
     /// Who somebody comes in as who is about to connect; `number` is nobody else's.
     fn who(&mut self, number: usize) -> Who {
         let _ = number;
@@ -174,6 +188,10 @@ pub struct Faults {
     pub fate: Vec<(Fate, u32)>,
     /// How much their lines carry.
     pub carriage: Vec<(Carriage, u32)>,
+    /// That an honest client's line is cut again and again, at any byte, and it comes back each time: a probability. All
+    /// who are cut must be able to come back in time and to find everything as it was: nothing else may go wrong with
+    /// them, and nothing may be scarce.
+    pub cuts: f32,
     /// How often a tick comes late, by up to four intervals: a probability.
     pub late_tick: f32,
     /// How often a flush is interrupted by what comes in: a probability for each tick.
@@ -223,6 +241,7 @@ impl Default for Faults {
                 (Fate::FallsSilent, 2),
             ],
             carriage: vec![(Carriage::Prompt, 6), (Carriage::Slow, 1), (Carriage::Stalling, 1)],
+            cuts: 0.0,
             late_tick: 0.02,
             cut_flush: 0.2,
             disk: DiskFaults { stalls: 0.03, longest: Duration::from_secs(3), fails: 0.05, fills: 0.02 },

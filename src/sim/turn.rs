@@ -1,6 +1,7 @@
 //! One client's turn: it reads, acts and meets its fate; the server reads what has arrived and writes what is due.
 
 use super::client::Client;
+use super::cuts::Cuts;
 use super::link::{Arrival, Pipe};
 use super::run::Sim;
 use super::scenario::{Carriage, Conduct, Fate, Scenario, Who};
@@ -24,8 +25,12 @@ pub(super) struct Link<S: Scenario> {
     pub(super) fate_at: Time,
     pub(super) up: Pipe,
     pub(super) down: Pipe,
+    /// Where its line is cut again and again.
+    pub(super) cuts: Option<Cuts>,
     /// Whether the client is still there.
     pub(super) alive: bool,
+    /// Whether it was well when everybody had been quiet for a while.
+    pub(super) is_settled: bool,
     /// Whether it neither reads nor writes any more.
     pub(super) silent: bool,
     /// Since when.
@@ -34,9 +39,17 @@ pub(super) struct Link<S: Scenario> {
     pub(super) has_read_all: bool,
 }
 
+impl<S: Scenario> Link<S> {
+    /// Whether there is a line at present.
+    fn has_line(&self) -> bool {
+        !self.cuts.as_ref().is_some_and(Cuts::is_away)
+    }
+}
+
 impl<S: Scenario> Sim<S> {
     /// Everybody has a turn, beginning somewhere.
     pub(super) fn links(&mut self) -> Result<(), String> {
+        self.remains();
         let count = self.links.len();
         let start = self.chance.below(count as u64) as usize;
         for i in 0..count {
@@ -56,6 +69,7 @@ impl<S: Scenario> Sim<S> {
     /// A client is gone for good.
     pub(super) fn say_farewell(&mut self, link: &Link<S>) {
         self.shell.forget(link.conn);
+        self.note_said(link);
         let reader = &link.client.reader;
         self.report.players += u64::from(reader.player().is_some());
         let end = (reader.player(), reader.seq(), reader.refused(), reader.goodbye(), reader.close_code());
@@ -64,8 +78,14 @@ impl<S: Scenario> Sim<S> {
 
     fn turn(&mut self, at: usize) -> Result<(), String> {
         self.check_silence(at)?;
-        self.client_reads(at)?;
+        self.cut_or_mend(at);
+        if self.links[at].has_line() {
+            self.client_reads(at)?;
+        }
         self.client_acts(at);
+        if !self.links[at].has_line() {
+            return Ok(());
+        }
         self.server_reads(at);
         self.server_writes(at);
         self.shell.attend(usize::MAX);
@@ -82,7 +102,10 @@ impl<S: Scenario> Sim<S> {
             Carriage::Slow => self.chance.below(60) as usize,
             Carriage::Prompt | Carriage::Stalling => usize::MAX,
         };
-        let input = link.down.take(most);
+        let input = link.down.take(most.min(link.cuts.as_ref().map_or(usize::MAX, Cuts::readable)));
+        if let Some(cuts) = &mut link.cuts {
+            cuts.read += input.len();
+        }
         let done = link.down.waiting() == 0;
         if !input.is_empty() {
             self.report.digest = hash(self.report.digest, &input);
@@ -148,12 +171,22 @@ impl<S: Scenario> Sim<S> {
         if link.alive && !link.silent && now >= link.fate_at {
             self.strike(at);
         }
-        let Link { client, up, carriage, alive, silent, has_read_all, .. } = &mut self.links[at];
+        let Link { client, up, carriage, cuts, alive, silent, has_read_all, .. } = &mut self.links[at];
         if !*alive || *silent {
             return;
         }
         client.act(now);
-        let bytes = client.write(up.room());
+        let mut room = up.room();
+        if let Some(cuts) = cuts {
+            if cuts.is_away() {
+                return;
+            }
+            room = room.min(cuts.writable());
+        }
+        let bytes = client.write(room);
+        if let Some(cuts) = cuts {
+            cuts.written += bytes.len();
+        }
         up.send(bytes, *carriage, now, &mut self.chance);
         if *has_read_all && client.has_written() {
             up.end(*carriage, now, &mut self.chance);

@@ -7,15 +7,14 @@ import { Evertick, EvertickError } from './evertick.js';
 import { Board } from './connect4/board.js';
 import { BOT, canPlayAgain, canSitDown, farewell, idIn, linkTo, standing, verdict } from './connect4/words.js';
 import { guestForm } from './eternity/guest.js';
-import { describe } from './eternity/hud.js';
+import { describe, seconds } from './eternity/hud.js';
+import { showLink, whyItEnded } from './link.js';
 import { byId, node, setText } from './page.js';
 
 /** How often the list of matches is brought up to date. */
 const LIST_MS = 2000;
 /** A bot's disc waits so long before it falls, so that one sees one's own fall first and nobody moves by a double click. */
 const BOT_MS = 650;
-
-const LINK_WORDS = { idle: 'Not connected', connecting: 'Connecting', connected: 'Connected', lost: 'Connection lost', ended: 'Not connected' };
 
 const server = new Evertick();
 const board = new Board(byId('board'), drop);
@@ -30,6 +29,8 @@ let deadline = null;
 let held = null;
 /** Whether an answer is still to come: until then nothing more is asked. */
 let isAsking = false;
+/** Whether the connection is lost and comes back. */
+let isLost = false;
 /** What is to be said in the next match. */
 let news = '';
 
@@ -53,12 +54,36 @@ server.on('match_closed', ({ match_id: id, reason }) => {
     trouble(farewell(reason, wasMine));
   }
 });
-server.on('client:state', ({ state, reason }) => {
-  byId('link').dataset.state = state;
-  byId('link-words').textContent = LINK_WORDS[state];
-  if (document.body.dataset.phase === 'door') return;
-  if (state === 'lost' || state === 'ended') showDoor(reason.code === 'closed' ? '' : describe(reason));
+showLink(server);
+server.on('client:lost', ({ reason: { code, message }, attempt, attempts, delayMs }) => {
+  isLost = true;
+  trouble(`${describe({ code, message })} Coming back in ${seconds(delayMs)}: try ${attempt} of ${attempts}.`);
 });
+server.on('client:resumed', ({ session }) => {
+  isLost = false;
+  trouble('');
+  if (session.full_state) checkMatch();
+});
+server.on('client:ended', ({ reason }) => {
+  const wasLost = isLost;
+  isLost = false;
+  // Until one is inside, the promise of `connect` has the reason.
+  if (document.body.dataset.phase !== 'door') showDoor(reason.code === 'closed' ? '' : describe(whyItEnded(reason, wasLost)));
+});
+
+/** A match that goes on is told afresh before anything is answered; one that is not told is over. */
+async function checkMatch() {
+  let isTold = false;
+  const stop = server.on('match_state', () => { isTold = true; });
+  try {
+    await server.request('match_list');
+    if (!isTold && document.body.dataset.phase === 'match') showHall();
+  } catch (error) {
+    if (!(error instanceof EvertickError)) throw error;
+  } finally {
+    stop();
+  }
+}
 
 function show(state, ends) {
   const isAnother = match?.match_id !== state.match_id;

@@ -16,16 +16,13 @@ import { Inspector } from './eternity/inspector.js';
 import { Scene } from './eternity/scene.js';
 import { Walker } from './eternity/walker.js';
 import { World } from './eternity/world.js';
+import { showLink, whyItEnded } from './link.js';
 import { byId } from './page.js';
 
 /** How often the latency is measured. */
 const PING_MS = 2000;
 /** How often the words around the map are brought up to date. */
 const HUD_MS = 200;
-/** Waits between tries to come back. */
-const RETRY_MS = [1000, 2000, 4000, 8000, 15_000];
-/** Refusals that pass by themselves. */
-const PASSING = new Set(['unreachable', 'busy', 'not_ready', 'world_full', 'connecting_too_fast', 'shutdown', 'lost', 'timeout']);
 /** Of an exit's reach: from closer than this a walker who means to leave goes through. */
 const GATE_SHARE = 0.7;
 const TITLE = document.title;
@@ -54,7 +51,8 @@ let entrances = 0;
 /** The way out that the walk leads to, or null. */
 let goal = null;
 let isTravelling = false;
-let retry = { count: 0, timer: null };
+/** Whether the next `game_state` tells afresh what one was in the middle of. */
+let isAfresh = false;
 
 // --- packets ---------------------------------------------------------------------------------------------------------
 
@@ -63,12 +61,18 @@ server.on('*', (data, origin) => {
   inspector.received(origin.type, data, origin, Date.now());
 });
 server.on('client:sent', ({ type, data, id }) => inspector.sent(type, data, id, Date.now()));
-server.on('client:state', ({ state }) => hud.link(state, null));
-server.on('client:latency', ({ ms }) => hud.link(server.state, ms));
+showLink(server);
 
 server.on('game_state', (state, { time }) => {
+  const walksOn = isAfresh && state.location.id === world.location?.id;
+  isAfresh = false;
+  const [aim, { target }] = [goal, walker];
   world.enter(state, time);
   stand(state.location, state.you.position);
+  if (!walksOn) return;
+  // The same way out, as it is told now.
+  goal = state.location.exits.find((exit) => exit.to_location_id === aim?.to_location_id) ?? null;
+  if (target) walker.walkTo(target);
 });
 server.on('location_update', ({ location, position }) => {
   world.arrive(location);
@@ -121,7 +125,6 @@ async function credentialsOf({ guest, character }) {
 
 function welcome() {
   door.close(playing);
-  retry = { count: 0, timer: null };
   setPhase('world');
   hud.notice('');
   const isTouch = window.matchMedia('(pointer: coarse)').matches;
@@ -129,42 +132,30 @@ function welcome() {
   map.focus();
 }
 
-server.on('client:state', ({ state, reason }) => {
-  // Until one is inside, the promise of `connect` has the reason.
-  if (document.body.dataset.phase !== 'world') return;
-  if (state === 'lost') comeBack(reason);
-  if (state === 'ended') goOut(reason.code === 'closed' ? null : reason);
-});
-
-function comeBack(reason) {
-  walker.stop();
-  world.others.clear();
+// The walk stands still meanwhile, and goes on where it was.
+server.on('client:lost', ({ reason: { code, message }, attempt, attempts, delayMs }) => {
   setPhase('lost');
-  const wait = Math.max(RETRY_MS[Math.min(retry.count, RETRY_MS.length - 1)], reason.retryAfterMs ?? 0);
-  hud.notice(`${describe({ code: reason.code, message: reason.message })} Trying again in ${seconds(wait)}.`, Infinity);
-  retry = { count: retry.count + 1, timer: setTimeout(tryAgain, wait) };
-}
-
-async function tryAgain() {
-  try {
-    await enter(playing);
-  } catch (error) {
-    if (document.body.dataset.phase !== 'lost') return;
-    if (PASSING.has(error.code)) comeBack(error);
-    else goOut(error);
-  }
-}
+  hud.notice(`${describe({ code, message })} Coming back in ${seconds(delayMs)}: try ${attempt} of ${attempts}.`, Infinity);
+});
+server.on('client:resumed', ({ session }) => {
+  isAfresh = session.full_state;
+  setPhase('world');
+  hud.notice('You are back.');
+});
+server.on('client:ended', ({ reason }) => {
+  const { phase } = document.body.dataset;
+  // Until one is inside, the promise of `connect` has the reason.
+  if (phase === 'door') return;
+  goOut(reason.code === 'closed' ? null : whyItEnded(reason, phase === 'lost'));
+});
 
 /** Leaves the world, or gives up coming back. */
 function leave() {
   server.close();
-  goOut(null);
 }
 
 /** To the door: nobody is inside any more, and this is why, where it was not one's own wish. */
 function goOut(error) {
-  clearTimeout(retry.timer);
-  retry = { count: 0, timer: null };
   entrances += 1;
   world.leave();
   scene.show(OUTSIDE);

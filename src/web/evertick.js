@@ -15,6 +15,9 @@
  *
  * Register handlers before `connect`: the first packets of the game may come in the same turn as the answer to it.
  *
+ * Where the connection is lost it comes back by itself, to the same player: what the server had not taken is sent again,
+ * what was missed is heard, and neither twice. `client:lost`, `client:resumed` and `client:ended` tell of it.
+ *
  * Who has an account logs in over HTTP, and connects with the token that this gives:
  *
  * ```js
@@ -37,18 +40,33 @@ export const PROTOCOL_VERSION = 1;
 /** How long a request may wait for its reply unless the caller says otherwise, milliseconds. */
 export const REQUEST_TIMEOUT_MS = 10_000;
 
+/** How many of the last messages are kept, to be sent again where the server had not taken them: the protocol's number. */
+export const KEPT_MESSAGES = 256;
+
+/** How often a lost connection is tried to be taken up again, and how long before the first time, unless `connect` is told otherwise. */
+export const RECONNECT = { reconnect_attempts: 5, reconnect_delay_ms: 1000 };
+
+/** The longest wait between two tries, milliseconds. */
+const LONGEST_DELAY_MS = 30_000;
+
 /**
- * After these the player stays in the world for a while, so that coming back is worth a try: a connection that broke
- * without a Close frame, and the closes that the protocol counts as lost.
+ * After these the player stays in the world for a while: a connection that broke without a Close frame, and the closes
+ * that the protocol counts as lost.
  */
-const LOST_CLOSES = new Set([1001, 1005, 1006, 4009, 4015]);
+const LOST_CLOSES = new Set([1001, 1006, 4009, 4015]);
+
+/** What may refuse a try to come back and have passed by the next one; whatever else refuses it refuses all. */
+const PASSING = new Set([
+  'auth_timeout', 'busy', 'connecting_too_fast', 'idle_timeout', 'internal', 'lost', 'not_ready', 'shutdown',
+  'slow_consumer', 'too_many_connections', 'unreachable', 'world_full',
+]);
 
 /** What says that a token stands for nobody any more. */
 const LOGIN_OVER = new Set(['unauthenticated', 'session_expired']);
 
 /** What a close code means where no `disconnect` packet came before it. */
 const CLOSE_CODES = new Map([
-  [1000, 'closed'], [1001, 'shutdown'], [1002, 'protocol'], [1003, 'wrong_frame'], [1005, 'lost'], [1006, 'lost'],
+  [1000, 'closed'], [1001, 'shutdown'], [1002, 'protocol'], [1003, 'wrong_frame'], [1005, 'closed'], [1006, 'lost'],
   [1007, 'not_utf8'], [1009, 'too_large'],
   [4000, 'bad_version'], [4001, 'unauthenticated'], [4002, 'bad_credentials'], [4003, 'session_expired'],
   [4004, 'replaced'], [4005, 'malformed'], [4007, 'auth_timeout'], [4008, 'rate_limited'], [4009, 'idle_timeout'],
@@ -241,7 +259,7 @@ function jsonOf(text) {
 
 /**
  * @typedef {'idle'|'connecting'|'connected'|'lost'|'ended'} State
- *   `lost`: it broke, coming back is worth a try. `ended`: closed by either side on purpose.
+ *   `lost`: it broke, and is being taken up again. `ended`: nothing more comes of it, see `reason`.
  *
  * @typedef {object} ConnectOptions
  * @property {string} [url] `ws:` or `wss:` address; `http:`, `https:` and relative ones are translated. Default: `/ws`
@@ -250,7 +268,10 @@ function jsonOf(text) {
  * @property {string} [token] a login token
  * @property {string} [username] with `password`
  * @property {string} [password]
- * @property {{token: string, seq: number}} [resume] take over a lost player
+ * @property {{token: string, seq: number}} [resume] take over a player that another page has lost
+ * @property {number} [reconnect_attempts] how often a lost connection is tried to be taken up again; 0: never. Default: 5
+ * @property {number} [reconnect_delay_ms] how long to wait before the first try; each further one waits twice as long, and
+ *   all of them up to half of that less, so that those who were lost together do not come back together. Default: 1000
  * @property {number} [pingMs] how often to measure the latency; default: what the server proposes
  * @property {typeof WebSocket} [WebSocket] another implementation, for Node before 22 or for tests
  *
@@ -262,13 +283,13 @@ function jsonOf(text) {
  * @property {number} time the server's clock, Unix ms
  */
 
-/** One connection to one game. It can connect again after it was lost or ended. */
+/** One player of one game, over as many connections as it takes. It can connect again after it has ended. */
 export class Evertick {
   /** @type {State} */
   state = 'idle';
   /** What `connected` said: instance, server, protocol, tick_rate, heartbeat_interval_ms, timeout_ms. @type {?object} */
   server = null;
-  /** What `auth_response` said. @type {?object} */
+  /** What the last `auth_response` said. @type {?object} */
   session = null;
   /** Why the connection is lost or ended, or null. @type {?EvertickError} */
   reason = null;
@@ -278,13 +299,23 @@ export class Evertick {
   seq = 0;
 
   #socket = null;
+  /** Sockets that are neither read nor written any more, and not closed: a Close frame would end the player. */
+  #left = new Set();
   #options = {};
   #opening = null;
   #farewell = null;
   #handlers = new Map();
   #pending = new Map();
   #nextId = 1;
+  /** Whether this connection was let in. */
+  #isIn = false;
   #anySeq = false;
+  /** How many messages the player has sent, and the last of them, the newest last. */
+  #sent = 0;
+  #kept = [];
+  /** Tries to come back since the last time that the server answered one. */
+  #tries = 0;
+  #retry = null;
   #heardAt = 0;
   #pulse = null;
 
@@ -295,8 +326,15 @@ export class Evertick {
 
   /**
    * Calls `handler(data, origin)` for every packet of a type. `'*'` is every packet. The client's own events have a
-   * colon, which no packet type has: `client:state` {state, reason}, `client:sent` {type, id, data}, `client:latency`
-   * {ms}.
+   * colon, which no packet type has:
+   *
+   * - `client:connected` {session}: let in by `connect`
+   * - `client:lost` {reason, attempt, attempts, delayMs}: it broke; the next try of so many comes after so long
+   * - `client:resumed` {session}: it goes on. Where `session.full_state`, the game tells everything afresh: what is shown
+   *   is to be shown anew. Where not `session.resumed`, the server was restarted: what was asked of it is void
+   * - `client:ended` {reason}: it is over
+   * - `client:state` {state, reason}: all of these, and `connecting`
+   * - `client:sent` {type, id, data}, `client:latency` {ms}
    *
    * @param {string} type
    * @param {(data: any, origin: Origin) => void} handler
@@ -315,25 +353,21 @@ export class Evertick {
    * @returns {Promise<object>}
    */
   connect(options) {
-    if (this.#socket) return Promise.reject(new EvertickError('conflict', 'already connected'));
-    const Socket = options.WebSocket ?? globalThis.WebSocket;
-    if (!Socket) return Promise.reject(new EvertickError('unsupported', 'there is no WebSocket here: use Node 22 or pass one'));
+    if (this.#socket || this.state === 'lost') return Promise.reject(new EvertickError('conflict', 'already connected'));
+    if (!(options.WebSocket ?? globalThis.WebSocket)) {
+      return Promise.reject(new EvertickError('unsupported', 'there is no WebSocket here: use Node 22 or pass one'));
+    }
     return new Promise((resolve, reject) => {
       this.#reset(options);
-      const socket = new Socket(socketUrl(options.url), SUBPROTOCOL);
-      this.#socket = socket;
+      this.#open();
       this.#opening = { resolve, reject };
-      const isMine = () => this.#socket === socket;
-      socket.onmessage = (event) => isMine() && this.#receive(event.data);
-      socket.onclose = (event) => isMine() && this.#closed(event.code, event.reason);
-      // Every error is followed by a close (WHATWG WebSockets section 5), which has the code.
-      socket.onerror = () => {};
       this.#setState('connecting');
     });
   }
 
   /**
-   * Sends a packet and waits for its reply: its own reply packet's data, or `{}` for `ok`.
+   * Sends a packet and waits for its reply: its own reply packet's data, or `{}` for `ok`. While the connection is lost
+   * it waits to be sent.
    *
    * @param {string} type
    * @param {object} [data]
@@ -341,7 +375,7 @@ export class Evertick {
    * @returns {Promise<any>} rejects with an {@link EvertickError}
    */
   request(type, data = {}, { timeoutMs = REQUEST_TIMEOUT_MS } = {}) {
-    if (this.state !== 'connected') return Promise.reject(this.#notConnected());
+    if (!this.#takesPackets()) return Promise.reject(this.#notConnected());
     const id = this.#nextId;
     // The wire has 32 bits; by the time they are used up the first ids have long been answered.
     this.#nextId = (id % 0xffff_ffff) + 1;
@@ -356,13 +390,14 @@ export class Evertick {
   }
 
   /**
-   * Sends a packet that needs no reply. What the server has against it comes as an `error` packet.
+   * Sends a packet that needs no reply. What the server has against it comes as an `error` packet. While the connection
+   * is lost it waits to be sent.
    *
    * @param {string} type
    * @param {object} [data]
    */
   send(type, data = {}) {
-    if (this.state !== 'connected') throw this.#notConnected();
+    if (!this.#takesPackets()) throw this.#notConnected();
     this.#transmit(type, data);
   }
 
@@ -386,24 +421,59 @@ export class Evertick {
    * @param {string} [reason]
    */
   close(reason = 'left') {
+    if (!this.#socket && this.state !== 'lost') return;
     const socket = this.#socket;
-    if (!socket) return;
     if (this.state === 'connected') this.#transmit('disconnect', { reason });
     this.#finish('ended', new EvertickError('closed', reason));
-    socket.close(1000);
+    socket?.close(1000);
+  }
+
+  /**
+   * Loses the connection on purpose, to see what becomes of it: from here on the socket is neither read nor written, and
+   * nobody tells the server. A script cannot cut a connection: the browser goes on acknowledging what arrives, so
+   * that the server may not have it any more and tell everything afresh.
+   */
+  pullPlug() {
+    if (this.state === 'connected') this.#lose(new EvertickError('lost', 'the plug was pulled'));
   }
 
   #reset(options) {
-    this.#options = options;
-    this.#farewell = null;
+    this.#options = { ...RECONNECT, ...options };
     this.#nextId = 1;
-    this.#anySeq = false;
+    this.#sent = this.#tries = 0;
+    this.#kept = [];
     this.server = this.session = this.reason = this.latencyMs = null;
     this.seq = 0;
   }
 
+  /** Begins a connection. */
+  #open() {
+    const Socket = this.#options.WebSocket ?? globalThis.WebSocket;
+    const socket = new Socket(socketUrl(this.#options.url), SUBPROTOCOL);
+    this.#socket = socket;
+    this.#isIn = this.#anySeq = false;
+    this.#farewell = null;
+    const isMine = () => this.#socket === socket;
+    socket.onmessage = (event) => isMine() && this.#receive(event.data);
+    socket.onclose = (event) => {
+      this.#left.delete(socket);
+      if (isMine()) this.#closed(event.code, event.reason);
+    };
+    // Every error is followed by a close (WHATWG WebSockets section 5), which has the code.
+    socket.onerror = () => {};
+  }
+
+  #takesPackets() {
+    return this.state === 'connected' || this.state === 'lost';
+  }
+
+  /** Counts and keeps a message, and sends it where the connection is there. */
   #transmit(type, data, id) {
-    this.#socket.send(JSON.stringify(id === undefined ? { type, data } : { type, id, data }));
+    const text = JSON.stringify(id === undefined ? { type, data } : { type, id, data });
+    this.#sent += 1;
+    this.#kept.push(text);
+    if (this.#kept.length > KEPT_MESSAGES) this.#kept.shift();
+    if (this.state === 'connected') this.#socket.send(text);
     this.#emit('client:sent', { type, id, data });
   }
 
@@ -418,10 +488,10 @@ export class Evertick {
     if (!this.#inOrder(batch.seq)) {
       return this.#abandon(new EvertickError('sequence', `batch ${batch.seq} came after ${this.seq}`));
     }
-    this.seq = batch.seq;
+    if (this.#isIn) this.seq = batch.seq;
     for (const { type, re, data = {} } of batch.packets) {
-      // A packet before this one, or its handler, may have ended the connection.
-      if (!this.#socket) return;
+      // A packet before this one, or its handler, may have ended it. Where it was only lost, the batch was still heard.
+      if (this.state === 'ended') return;
       const origin = { type, re, seq: batch.seq, tick: batch.tick, time: batch.time };
       this.#control(type, data);
       this.#settle(type, re, data);
@@ -432,7 +502,7 @@ export class Evertick {
 
   /** Batches belong to the connection (0) until one has the `auth_response`, then they count without gaps. */
   #inOrder(seq) {
-    if (!this.session) return seq === 0;
+    if (!this.#isIn) return seq === 0;
     if (!this.#anySeq) return seq === this.seq + 1;
     this.#anySeq = false;
     return true;
@@ -442,8 +512,8 @@ export class Evertick {
     if (type === 'connected') this.#authenticate(data);
     else if (type === 'auth_response') this.#authenticated(data);
     else if (type === 'disconnect') this.#farewell = EvertickError.fromPacket(data);
-    // Some refusals leave the connection open for another try; here a try is a whole `connect`.
-    else if (this.#opening && (type === 'error' || type === 'invalid_message')) this.#abandon(EvertickError.fromPacket(data));
+    // Some refusals leave the connection open for another try; here a try is a whole connection.
+    else if (!this.#isIn && (type === 'error' || type === 'invalid_message')) this.#refused(EvertickError.fromPacket(data));
   }
 
   #authenticate(server) {
@@ -453,20 +523,39 @@ export class Evertick {
       return this.#abandon(new EvertickError('bad_version', `the server speaks versions ${min} to ${max}, this client ${PROTOCOL_VERSION}`));
     }
     const { guest, token, username, password, resume } = this.#options;
-    // A field that is undefined does not get into the JSON.
-    this.#transmit('auth_request', { version: PROTOCOL_VERSION, guest, token, username, password, resume });
+    const who = this.session
+      ? { resume: { token: this.session.resume_token, seq: this.seq } }
+      : { guest, token, username, password, resume };
+    // A field that is undefined does not get into the JSON. It is the connection's, and not counted among the player's.
+    const data = { version: PROTOCOL_VERSION, ...who };
+    this.#socket.send(JSON.stringify({ type: 'auth_request', data }));
+    this.#emit('client:sent', { type: 'auth_request', data });
   }
 
   #authenticated(session) {
-    this.session = session;
+    const comesBack = this.session !== null;
     if (session.resumed) {
       // A replay goes on where the old connection stopped; a full state starts wherever the server is.
-      this.seq = this.#options.resume.seq;
+      if (!comesBack) [this.seq, this.#sent] = [this.#options.resume.seq, session.received];
       this.#anySeq = session.full_state;
+      const missing = Math.max(this.#sent - session.received, 0);
+      this.#kept = missing === 0 ? [] : this.#kept.slice(-missing);
+    } else if (comesBack) {
+      // The server was restarted, and nobody knows what it had taken: twice would be worse than never.
+      [this.seq, this.#sent, this.#kept] = [0, 0, []];
+      this.#rejectPending(new EvertickError('lost', 'the server was restarted'));
     }
+    this.session = session;
+    this.reason = null;
+    this.#isIn = true;
+    this.#tries = 0;
+    clearTimeout(this.#retry);
+    if (comesBack) for (const text of this.#kept) this.#socket.send(text);
+    this.#closeLeft();
     this.#setState('connected');
+    this.#emit(comesBack ? 'client:resumed' : 'client:connected', { session });
     this.#startPulse();
-    this.#opening.resolve(session);
+    this.#opening?.resolve(session);
     this.#opening = null;
   }
 
@@ -487,46 +576,91 @@ export class Evertick {
   }
 
   async #probe(timeoutMs) {
-    const sentAt = performance.now();
+    const [sentAt, socket] = [performance.now(), this.#socket];
     try {
       await this.ping({ timeoutMs });
     } catch (error) {
       // Only a ping of our own that went unanswered counts: timers of a hidden page are too slow to judge by silence.
-      if (error.code !== 'timeout' || this.#heardAt > sentAt) return;
-      this.#abandon(new EvertickError('lost', 'the server has gone silent'), 'lost');
+      if (error.code !== 'timeout' || this.#heardAt > sentAt || this.#socket !== socket) return;
+      this.#lose(new EvertickError('lost', 'the server has gone silent'));
     }
   }
 
-  /** Ends a connection that cannot go on. */
-  #abandon(error, state = 'ended') {
+  /** The connection is of no more use; the player stays in the world for a while. Comes back after a wait, where it can. */
+  #lose(error) {
+    clearInterval(this.#pulse);
+    clearTimeout(this.#retry);
     const socket = this.#socket;
-    this.#finish(state, error);
+    this.#socket = null;
+    // It stays open, and is held: browsers close what nobody holds any more.
+    if (socket && socket.readyState !== WEBSOCKET_CLOSED) this.#left.add(socket);
+    const { reconnect_attempts: attempts, reconnect_delay_ms: first } = this.#options;
+    if (!this.session?.resume_token || this.#tries >= attempts) return this.#finish('ended', error);
+    const longest = Math.min(first * 2 ** this.#tries, LONGEST_DELAY_MS);
+    const delayMs = Math.max(longest * (1 - Math.random() / 2), error.retryAfterMs ?? 0);
+    this.#tries += 1;
+    this.reason = error;
+    this.#retry = setTimeout(() => this.#tryAgain(), delayMs);
+    this.#setState('lost');
+    this.#emit('client:lost', { reason: error, attempt: this.#tries, attempts, delayMs });
+  }
+
+  #tryAgain() {
+    this.#open();
+    // A network that swallows everything answers nothing at all.
+    this.#retry = setTimeout(() => this.#lose(new EvertickError('unreachable', 'the server did not answer in time')), REQUEST_TIMEOUT_MS);
+  }
+
+  /** A connection was not let in. */
+  #refused(error) {
+    if (this.session && PASSING.has(error.code)) this.#lose(error);
+    else this.#abandon(error);
+  }
+
+  /** Ends a connection that cannot go on. */
+  #abandon(error) {
+    const socket = this.#socket;
+    this.#finish('ended', error);
     socket?.close(1000);
   }
 
   #closed(code, text) {
-    const wasOpening = this.#opening !== null;
     const name = CLOSE_CODES.get(code) ?? 'closed';
     const error = this.#farewell
-      ?? (wasOpening && !this.server
+      ?? (!this.#isIn && code === 1006
         ? new EvertickError('unreachable', 'no connection to the server came about')
         : new EvertickError(name, text || (name === 'lost' ? 'the connection broke' : `closed with code ${code}`)));
-    this.#finish(LOST_CLOSES.has(code) ? 'lost' : 'ended', error);
+    if (this.session && (this.#isIn ? LOST_CLOSES.has(code) : PASSING.has(error.code))) this.#lose(error);
+    else this.#finish('ended', error);
   }
 
   #finish(state, error) {
     this.#socket = null;
     clearInterval(this.#pulse);
+    clearTimeout(this.#retry);
+    this.#closeLeft();
     this.reason = error;
+    this.#rejectPending(error);
+    const opening = this.#opening;
+    this.#opening = null;
+    this.#setState(state);
+    this.#emit('client:ended', { reason: error });
+    opening?.reject(error);
+  }
+
+  /** Closes what was left behind: another connection has the player, or nobody wants it any more. */
+  #closeLeft() {
+    const left = [...this.#left];
+    this.#left.clear();
+    for (const socket of left) socket.close(1000);
+  }
+
+  #rejectPending(error) {
     for (const { reject, timer } of this.#pending.values()) {
       clearTimeout(timer);
       reject(error);
     }
     this.#pending.clear();
-    const opening = this.#opening;
-    this.#opening = null;
-    this.#setState(state);
-    opening?.reject(error);
   }
 
   #setState(state) {
@@ -549,6 +683,9 @@ export class Evertick {
     }
   }
 }
+
+/** `WebSocket.CLOSED`, also of implementations that do not name it. */
+const WEBSOCKET_CLOSED = 3;
 
 /** @param {string} [url] */
 function socketUrl(url = '/ws') {

@@ -52,6 +52,7 @@ static ASSETS: &[Asset] = &[
     asset!("/eternity/inspector.js", JAVASCRIPT, "eternity/inspector.js"),
     asset!("/eternity/door.css", CSS, "eternity/door.css"),
     asset!("/page.js", JAVASCRIPT, "page.js"),
+    asset!("/link.js", JAVASCRIPT, "link.js"),
     asset!("/connect4", HTML, "connect4/index.html"),
     asset!("/connect4.js", JAVASCRIPT, "connect4.js"),
     asset!("/connect4/board.js", JAVASCRIPT, "connect4/board.js"),

@@ -1,19 +1,24 @@
 // The JavaScript client against a server played by the test: every packet it gets is written out here.
 
 import assert from 'node:assert/strict';
-import { describe, it, mock } from 'node:test';
-import { Evertick, EvertickError, SUBPROTOCOL } from '../../src/web/evertick.js';
+import { afterEach, beforeEach, describe, it, mock } from 'node:test';
+import { Evertick, EvertickError, KEPT_MESSAGES, SUBPROTOCOL } from '../../src/web/evertick.js';
 
 const CONNECTED = {
   instance: 'eternity-1', server: 'test', protocol: { min: 1, max: 1 }, tick_rate: 20, heartbeat_interval_ms: 5000, timeout_ms: 30_000,
 };
-const SESSION = { player_id: 1_000_000_000, username: 'Ada', guest: true, resumed: false, full_state: false };
+const SESSION = {
+  player_id: 1_000_000_000, username: 'Ada', guest: true, resume_token: 'first', resume_grace_ms: 30_000,
+  resumed: false, replayed: 0, full_state: true, received: 0,
+};
+const RESUMED = { ...SESSION, resume_token: 'second', resumed: true, full_state: false };
 
 /** A WebSocket whose other end is the test. */
 class Socket {
   static last = null;
   sent = [];
   closed = null;
+  readyState = 1;
 
   constructor(url, protocol) {
     Object.assign(this, { url, protocol });
@@ -26,6 +31,7 @@ class Socket {
 
   close(code) {
     this.closed = code;
+    this.readyState = 2;
   }
 
   /** The server sends one batch. */
@@ -35,6 +41,7 @@ class Socket {
 
   /** The server closes, or the network does. */
   ends(code, reason = '') {
+    this.readyState = 3;
     this.onclose({ code, reason });
   }
 
@@ -111,10 +118,10 @@ describe('connecting', () => {
     assert.deepEqual(socket.sent, []);
   });
 
-  it('can come back after it was lost', async () => {
-    const { client, socket } = await join();
+  it('can come in again after it has ended', async () => {
+    const { client, socket } = await join({ guest: 'Ada', reconnect_attempts: 0 });
     socket.ends(1006);
-    assert.equal(client.state, 'lost');
+    assert.deepEqual([client.state, client.reason.code], ['ended', 'lost']);
     const again = client.connect({ url: 'ws://127.0.0.1:1/ws', guest: 'Ada', WebSocket: Socket });
     Socket.last.batch(0, { type: 'connected', data: CONNECTED });
     Socket.last.batch(0, { type: 'auth_response', data: SESSION }, { type: 'ok', data: {} });
@@ -153,10 +160,10 @@ describe('requests', () => {
     const { client, socket } = await join();
     await refused(client.request('get_game_state', {}, { timeoutMs: 1 }), 'timeout');
     const waiting = client.request('get_game_state');
-    socket.ends(1006);
-    await refused(waiting, 'lost');
-    await refused(client.request('get_game_state'), 'lost');
-    assert.throws(() => client.send('position_update'), { code: 'lost' });
+    socket.ends(4017);
+    await refused(waiting, 'kicked');
+    await refused(client.request('get_game_state'), 'kicked');
+    assert.throws(() => client.send('position_update'), { code: 'kicked' });
   });
 });
 
@@ -210,13 +217,14 @@ describe('batches', () => {
 });
 
 describe('the end', () => {
-  for (const [code, state, name] of [[1006, 'lost', 'lost'], [1001, 'lost', 'shutdown'], [4009, 'lost', 'idle_timeout'], [4015, 'lost', 'slow_consumer'], [4017, 'ended', 'kicked'], [4004, 'ended', 'replaced'], [1000, 'ended', 'closed']]) {
+  for (const [code, state, name] of [[1006, 'lost', 'lost'], [1001, 'lost', 'shutdown'], [4009, 'lost', 'idle_timeout'], [4015, 'lost', 'slow_consumer'], [1005, 'ended', 'closed'], [4017, 'ended', 'kicked'], [4004, 'ended', 'replaced'], [1000, 'ended', 'closed']]) {
     it(`by ${code} is ${state}: ${name}`, async () => {
       const { client, socket } = await join();
       const states = [];
       client.on('client:state', ({ state, reason }) => states.push([state, reason.code]));
       socket.ends(code);
       assert.deepEqual(states, [[state, name]]);
+      client.close();
     });
   }
 
@@ -240,10 +248,205 @@ describe('the end', () => {
       mock.timers.tick(5000);
       mock.timers.tick(30_000);
       await new Promise(setImmediate);
-      assert.deepEqual([client.state, client.reason.code, socket.closed], ['lost', 'lost', 1000]);
+      assert.deepEqual([client.state, client.reason.code, socket.closed], ['lost', 'lost', null], 'a Close frame would end the player');
+      client.close();
+      assert.equal(socket.closed, 1000, 'until it is to end');
     } finally {
       mock.timers.reset();
     }
+  });
+});
+
+describe('coming back', () => {
+  let random;
+  beforeEach(() => {
+    mock.timers.enable({ apis: ['setTimeout', 'setInterval'] });
+    random = mock.method(Math, 'random', () => 0);
+  });
+  afterEach(() => {
+    random.mock.restore();
+    mock.timers.reset();
+  });
+
+  /** Everything that a client says of itself. */
+  function told(client) {
+    const heard = [];
+    client.on('client:connected', () => heard.push('connected'));
+    client.on('client:lost', ({ attempt, attempts, delayMs }) => heard.push(`lost, ${attempt} of ${attempts} in ${delayMs}`));
+    client.on('client:resumed', ({ session }) => heard.push(session.full_state ? 'resumed afresh' : 'resumed'));
+    client.on('client:ended', ({ reason }) => heard.push(`ended: ${reason.code}`));
+    return heard;
+  }
+
+  /** The next try, as far as its `auth_request`. */
+  function tries(afterMs) {
+    const before = Socket.last;
+    mock.timers.tick(afterMs - 1);
+    assert.equal(Socket.last, before, 'not before its time');
+    mock.timers.tick(1);
+    assert.notEqual(Socket.last, before);
+    return Socket.last;
+  }
+
+  const words = (socket) => socket.sent.filter(({ type }) => type === 'chat').map(({ data }) => data.message);
+  const say = (client, message) => client.send('chat', { channel: 'local', message });
+
+  it('goes on where it stopped, and sends again what the server had not taken, once', async () => {
+    const { client, socket } = await join();
+    const heard = told(client);
+    const asked = client.request('get_game_state');
+    for (const message of ['one', 'two', 'three']) say(client, message);
+    socket.batch(1, { type: 'chat', data: { message: 'heard' } });
+    socket.ends(1006);
+    say(client, 'while away');
+    assert.deepEqual(heard, ['lost, 1 of 5 in 1000']);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    assert.deepEqual(second.sent, [{ type: 'auth_request', data: { version: 1, resume: { token: 'first', seq: 1 } } }], 'nothing goes before the answer');
+    // The first ping, the request and the first word had been taken.
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, replayed: 1, received: 3 } });
+    assert.deepEqual(words(second), ['two', 'three', 'while away']);
+    second.batch(2, { type: 'game_state', re: socket.lastOf('get_game_state').id, data: { you: 1 } });
+    assert.deepEqual(await asked, { you: 1 }, 'the answer comes over the new connection');
+    assert.deepEqual([client.state, client.seq, heard.at(-1)], ['connected', 2, 'resumed']);
+    // Lost again: the new token, and what was sent since.
+    second.ends(4009);
+    const third = tries(1000);
+    third.batch(0, { type: 'connected', data: CONNECTED });
+    assert.deepEqual(third.sent[0].data.resume, { token: 'second', seq: 2 });
+    third.batch(0, { type: 'auth_response', data: { ...RESUMED, resume_token: 'third', received: 6 } });
+    assert.deepEqual(words(third), []);
+    third.batch(2, { type: 'chat', data: { message: 'twice' } });
+    assert.deepEqual([client.state, client.reason.code], ['ended', 'sequence'], 'a batch that came is not taken again');
+  });
+
+  it('waits twice as long each time, with jitter, and gives up after so many tries', async () => {
+    const { client, socket } = await join({ guest: 'Ada', reconnect_attempts: 3, reconnect_delay_ms: 100 });
+    const heard = told(client);
+    socket.ends(1006);
+    tries(100).ends(1006);
+    random.mock.mockImplementation(() => 0.5);
+    const second = tries(200);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'disconnect', data: { code: 'not_ready', message: 'not yet', retry_after_ms: 700 } });
+    second.ends(4014);
+    tries(700).ends(1006);
+    assert.deepEqual(heard, ['lost, 1 of 3 in 100', 'lost, 2 of 3 in 200', 'lost, 3 of 3 in 700', 'ended: unreachable']);
+    random.mock.mockImplementation(() => 1);
+    const again = await join();
+    const halves = told(again.client);
+    again.socket.ends(1006);
+    assert.deepEqual(halves, ['lost, 1 of 5 in 500']);
+    again.client.close();
+    assert.deepEqual(halves.at(-1), 'ended: closed');
+  });
+
+  it('counts tries anew once one has been let in', async () => {
+    const { client, socket } = await join();
+    const heard = told(client);
+    socket.ends(1006);
+    tries(1000).ends(1006);
+    const third = tries(2000);
+    third.batch(0, { type: 'connected', data: CONNECTED });
+    third.batch(0, { type: 'auth_response', data: RESUMED });
+    third.ends(1006);
+    assert.equal(heard.at(-1), 'lost, 1 of 5 in 1000');
+    client.close();
+  });
+
+  it('does not wait for a try that nothing answers', async () => {
+    const { client, socket } = await join();
+    socket.ends(1006);
+    const second = tries(1000);
+    mock.timers.tick(10_000);
+    assert.deepEqual([client.state, client.reason.code], ['lost', 'unreachable']);
+    // Too late: another try is under way.
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    assert.deepEqual(second.sent, []);
+    client.close();
+  });
+
+  it('takes a full state from wherever it begins', async () => {
+    const { client, socket } = await join();
+    const heard = told(client);
+    socket.batch(1);
+    socket.ends(1006);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, full_state: true, received: 1 } });
+    second.batch(40);
+    second.batch(41);
+    assert.deepEqual([client.seq, heard.at(-1)], [41, 'resumed afresh']);
+    client.close();
+  });
+
+  it('sends nothing again to a server that was restarted, and what it was asked is void', async () => {
+    const { client, socket } = await join();
+    const asked = client.request('get_game_state');
+    say(client, 'before');
+    socket.ends(1001);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, resumed: false, full_state: true } });
+    await refused(asked, 'lost');
+    second.batch(1);
+    assert.deepEqual([words(second), client.seq, client.state], [[], 1, 'connected']);
+    client.close();
+  });
+
+  it('ends where the token is no good any more', async () => {
+    const { client, socket } = await join();
+    const heard = told(client);
+    const asked = client.request('get_game_state');
+    socket.ends(1006);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    const data = { code: 'session_expired', message: 'that session is over', retry_after_ms: null };
+    second.batch(0, { type: 'error', data }, { type: 'disconnect', data });
+    second.ends(4003);
+    assert.deepEqual(heard.slice(1), ['ended: session_expired']);
+    await refused(asked, 'session_expired');
+    mock.timers.tick(60_000);
+    assert.equal(Socket.last, second);
+  });
+
+  it('does not happen where the server keeps nobody, or where it was sent away', async () => {
+    const { client, entered, socket } = start();
+    socket.batch(0, { type: 'connected', data: CONNECTED });
+    socket.batch(0, { type: 'auth_response', data: { ...SESSION, resume_token: null, resume_grace_ms: 0 } });
+    await entered;
+    socket.ends(1006);
+    assert.deepEqual([client.state, client.reason.code], ['ended', 'lost']);
+    const sentAway = await join();
+    sentAway.socket.ends(4004);
+    assert.equal(sentAway.client.state, 'ended');
+  });
+
+  it('can be tried: a pulled plug leaves the old socket open until the new one is in', async () => {
+    const { client, socket } = await join();
+    const heard = told(client);
+    client.pullPlug();
+    const chat = [];
+    client.on('chat', ({ message }) => chat.push(message));
+    socket.batch(1, { type: 'chat', data: { message: 'unheard' } });
+    assert.deepEqual([client.state, socket.closed, chat], ['lost', null, []]);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, replayed: 1, received: 1 } });
+    second.batch(1, { type: 'chat', data: { message: 'unheard' } });
+    assert.deepEqual([heard, chat, socket.closed], [['lost, 1 of 5 in 1000', 'resumed'], ['unheard'], 1000]);
+    client.close();
+  });
+
+  it('keeps the last messages only', async () => {
+    const { client, socket } = await join();
+    socket.ends(1006);
+    for (let n = 0; n <= KEPT_MESSAGES; n += 1) say(client, String(n));
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+    assert.deepEqual([words(second).length, words(second)[0], words(second).at(-1)], [KEPT_MESSAGES, '1', String(KEPT_MESSAGES)]);
+    client.close();
   });
 });
 

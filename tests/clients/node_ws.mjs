@@ -2,7 +2,8 @@
 //
 //   npm ci && node node_ws.mjs http://127.0.0.1:8080
 //
-// Two guests come in, one of them walks, both talk, and they leave. Every wait has an end.
+// Two guests come in, one of them walks, both talk, and they leave. Another loses its connection and comes back to its
+// place. Every wait has an end.
 
 import assert from 'node:assert/strict';
 import WebSocket from 'ws';
@@ -33,6 +34,9 @@ class Player {
   #wake = () => {};
   #seq = null;
   #id = 0;
+  #resumedAt = 0;
+  /** Messages of the player, counted. What asks to come in is the connection's. */
+  sent = 0;
 
   constructor(protocols = [JSON_PROTOCOL]) {
     this.socket = new WebSocket(url, protocols);
@@ -52,12 +56,17 @@ class Player {
       assert.equal(batch.seq, this.#seq + 1);
       this.#seq = batch.seq;
     }
-    if (batch.packets.some((packet) => packet.type === 'auth_response')) this.#seq = 0;
+    if (batch.packets.some((packet) => packet.type === 'auth_response')) this.#seq = this.#resumedAt;
     this.#waiting.push(...batch.packets);
     this.#wake();
   }
 
+  get seq() {
+    return this.#seq;
+  }
+
   send(type, data = {}, id) {
+    if (type !== 'auth_request') this.sent += 1;
     this.socket.send(JSON.stringify({ type, id, data }));
   }
 
@@ -80,12 +89,23 @@ class Player {
     }
   }
 
+  /** Takes over the player of a lost connection, whose last batch was `seq`. */
+  async comeBack(token, seq) {
+    await this.packet('connected');
+    this.#resumedAt = seq;
+    const response = await this.request('auth_request', { version: 1, resume: { token, seq } });
+    assert.equal(response.type, 'auth_response');
+    this.session = response.data;
+    return this;
+  }
+
   async join(name) {
     const connected = await this.packet('connected');
     assert.match(connected.instance, /^eternity-\d+$/);
     const response = await this.request('auth_request', { version: 1, guest: name });
     assert.equal(response.type, 'auth_response');
     this.id = response.data.player_id;
+    this.token = response.data.resume_token;
     assert.ok(this.id >= 1_000_000_000 && response.data.guest);
     this.state = await this.packet('game_state');
     assert.equal(this.state.you.id, this.id);
@@ -124,6 +144,33 @@ async function twoGuestsMeet() {
   console.log('two guests met, walked, talked and left');
 }
 
+/** Comes back as somebody whose connection was lost. */
+async function resume(lost) {
+  const back = await new Player().comeBack(lost.token, lost.seq);
+  assert.deepEqual([back.session.resumed, back.session.full_state, back.session.player_id], [true, false, lost.id]);
+  return back;
+}
+
+async function lostAndBack() {
+  const ann = await new Player().join('Node Cut');
+  const bob = await new Player().join('Node Dan');
+  assert.equal((await ann.request('chat', { channel: 'global', message: 'before' })).type, 'ok');
+  // The line breaks: no Close frame.
+  ann.socket.terminate();
+  await within(ann.closed, 'the end');
+  assert.equal((await bob.request('chat', { channel: 'global', message: 'meanwhile' })).type, 'ok');
+  const back = await resume(ann);
+  assert.equal(back.session.received, ann.sent, 'all of it was taken');
+  await back.wait((p) => p.type === 'chat' && p.data.message === 'meanwhile', 'what was said meanwhile');
+  assert.equal((await back.request('ping', { time: 1 })).type, 'pong');
+  back.socket.terminate();
+  const again = await resume({ id: ann.id, token: back.session.resume_token, seq: back.seq });
+  assert.equal((await again.request('disconnect', { reason: 'supper' })).type, 'ok');
+  assert.equal(await within(again.closed, 'the close'), 1000);
+  bob.socket.close(1000);
+  console.log('a lost connection was resumed, twice');
+}
+
 async function subprotocols() {
   const cases = [
     [[], ''],
@@ -153,4 +200,5 @@ async function subprotocols() {
 }
 
 await twoGuestsMeet();
+await lostAndBack();
 await subprotocols();

@@ -4,10 +4,12 @@
     pip install -r tests/clients/requirements.txt
     tests/clients/python_websockets.py http://127.0.0.1:8080
 
-Two guests come in, one of them walks, both talk, and they leave. Every wait has an end.
+Two guests come in, one of them walks, both talk, and they leave. Another loses its connection and comes back to its
+place. Every wait has an end.
 """
 
 import json
+import socket as sockets
 import sys
 import urllib.parse
 
@@ -27,9 +29,13 @@ class Player:
         self.waiting = []
         self.seq = None
         self.last_id = 0
+        self.sent = 0
+        self.resumed_at = 0
 
     def send(self, name, data=None, numbered=False):
         packet = {"type": name, "data": data or {}}
+        # What asks to come in is the connection's, all else the player's.
+        self.sent += name != "auth_request"
         if numbered:
             self.last_id += 1
             packet["id"] = self.last_id
@@ -64,7 +70,7 @@ class Player:
             assert batch["seq"] == self.seq + 1, f"{batch['seq']} after {self.seq}"
             self.seq = batch["seq"]
         if any(packet["type"] == "auth_response" for packet in batch["packets"]):
-            self.seq = 0
+            self.seq = self.resumed_at
         self.waiting += batch["packets"]
 
     def join(self, name):
@@ -76,9 +82,21 @@ class Player:
         self.id = response["data"]["player_id"]
         assert self.id >= 1_000_000_000 and response["data"]["guest"] is True, response
         self.name = response["data"]["username"]
+        self.token = response["data"]["resume_token"]
         self.state = self.packet("game_state")
         assert self.state["you"]["id"] == self.id and self.state["you"]["name"] == self.name, self.state["you"]
         return self
+
+    def resume(self, lost):
+        """Comes back as somebody whose connection was lost; what the server has taken of what was sent."""
+        self.packet("connected")
+        self.resumed_at = lost.seq
+        response = self.request("auth_request", {"version": 1, "resume": {"token": lost.token, "seq": lost.seq}})
+        data = response["data"]
+        assert data["resumed"] and not data["full_state"] and data["player_id"] == lost.id, response
+        assert data["resume_token"] != lost.token, "each comes with the next token"
+        self.id, self.token, self.sent = lost.id, data["resume_token"], data["received"]
+        return data["received"]
 
     def ending(self):
         """Reads to the end; the close code."""
@@ -130,6 +148,29 @@ def meet(ann, bob):
     ann.socket.close(1000, "goodbye")
 
 
+def lost_and_back(url):
+    with open_socket(url, [JSON]) as one, open_socket(url, [JSON]) as other:
+        ann, bob = Player(one).join("Cut"), Player(other).join("Dan")
+        assert ann.request("chat", {"channel": "global", "message": "before"})["type"] == "ok"
+        # The line breaks: no Close frame. What the library had read until then was seen.
+        one.socket.shutdown(sockets.SHUT_RDWR)
+        assert ann.ending() is None
+        assert bob.request("chat", {"channel": "global", "message": "meanwhile"})["type"] == "ok"
+        with open_socket(url, [JSON]) as again:
+            back = Player(again)
+            assert back.resume(ann) == ann.sent
+            assert back.wait(lambda p: p["type"] == "chat" and p["data"]["message"] == "meanwhile")
+            assert back.request("ping", {"time": 1})["type"] == "pong"
+            assert not any(p["type"] == "player_left_area" and ann.id in p["data"]["players"] for p in bob.waiting)
+        with open_socket(url, [JSON]) as late:
+            spent = Player(late)
+            spent.packet("connected")
+            refused = spent.request("auth_request", {"version": 1, "resume": {"token": ann.token, "seq": 0}})
+            assert refused["data"]["code"] == "session_expired", refused
+            assert spent.ending() == 4003
+    print("a lost connection was resumed, and a spent token is refused")
+
+
 def subprotocols(url):
     for offered, chosen in ([], None), ([JSON], JSON), ([POSTCARD], POSTCARD), (["chat", POSTCARD, JSON], POSTCARD):
         with open_socket(url, offered) as socket:
@@ -165,6 +206,7 @@ def main():
         sys.exit("usage: python_websockets.py http://HOST:PORT")
     url = urllib.parse.urlparse(sys.argv[1])._replace(scheme="ws", path="/ws").geturl()
     two_guests_meet(url)
+    lost_and_back(url)
     subprotocols(url)
     postcard_by_hand(url)
 

@@ -126,6 +126,19 @@ impl Scenario for Shards {
         Some(Box::new(Member::new(number, Some(Eternity::NAME))))
     }
 
+    fn is_quiet(&mut self, _: &World<'_, Eternity>, people: &[(PlayerId, &Walker)]) -> Result<(), String> {
+        for (player, walker) in people {
+            let told = self.known.get(player).map(|known| &known.at);
+            if told != Some(&walker.known.at) {
+                return Err(format!(
+                    "{player} takes others to be at {:?}, and was told {told:?}",
+                    walker.known.at
+                ));
+            }
+        }
+        Ok(())
+    }
+
     fn tick_over(&mut self, world: &World<'_, Eternity>) -> Result<(), String> {
         for told in world.told {
             if let ServerPacket::Game(packet) = &told.packet {
@@ -219,6 +232,8 @@ impl Shards {
 #[derive(Default)]
 struct Known {
     players: BTreeSet<PlayerId>,
+    /// Where they were last.
+    at: BTreeMap<PlayerId, Point>,
     /// Those whom a `game_state` left out: they are gone, which is still to be told, or the player is in an exit and
     /// will be told everything afresh.
     left_out: BTreeSet<PlayerId>,
@@ -226,11 +241,12 @@ struct Known {
 
 impl Known {
     fn hear(&mut self, me: PlayerId, packet: &Out) -> Result<(), String> {
-        let Known { players: known, left_out } = self;
+        let Known { players: known, at, left_out } = self;
         match packet {
             Out::GameState(state) => {
                 let now: BTreeSet<PlayerId> = state.players.iter().map(|player| player.id).collect();
                 left_out.extend(known.difference(&now));
+                *at = state.players.iter().map(|player| (player.id, player.position)).collect();
                 *known = now;
             }
             Out::PlayerJoinedArea { players } => {
@@ -238,8 +254,10 @@ impl Known {
                 {
                     return Err(format!("{me} is told again that {} has come", again.id));
                 }
+                at.extend(players.iter().map(|player| (player.id, player.position)));
             }
             Out::PlayerLeftArea { players } => {
+                at.retain(|who, _| !players.contains(who));
                 let stranger =
                     players.iter().find(|player| !known.remove(player) && !left_out.remove(player));
                 if let Some(stranger) = stranger {
@@ -250,6 +268,8 @@ impl Known {
                 if let Some(Move(stranger, ..)) = moves.iter().find(|m| m.0 != me && !known.contains(&m.0)) {
                     return Err(format!("{me} is told where {stranger} is, of whom it does not know"));
                 }
+                let others = moves.iter().filter(|Move(who, ..)| *who != me);
+                at.extend(others.map(|Move(who, x, y, ..)| (*who, Point::new(*x, *y))));
             }
             Out::Chat { channel: Channel::Local, from, .. }
                 if from.id != me && !known.contains(&from.id) && !left_out.contains(&from.id) =>

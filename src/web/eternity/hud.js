@@ -6,19 +6,9 @@
 import { byId, node, setText } from '../page.js';
 import { factionColour } from './figures.js';
 
-/** Round trips up to here are good, up to the second fair, milliseconds. */
-const GOOD_MS = 90;
-const FAIR_MS = 220;
 const NOTICE_MS = 5000;
 const HINT_MS = 12_000;
 
-const LINK_WORDS = {
-  idle: 'Not connected',
-  connecting: 'Connecting',
-  connected: 'Connected',
-  lost: 'Connection lost',
-  ended: 'Not connected',
-};
 const COMPASS = ['east', 'south-east', 'south', 'south-west', 'west', 'north-west', 'north', 'north-east'];
 
 export class Hud {
@@ -27,15 +17,6 @@ export class Hud {
   #noticeTimer = null;
   #hintTimer = null;
   #arrivalMotion = null;
-
-  /** The connection's state; the latency is null where none is known. */
-  link(state, latencyMs) {
-    const link = byId('link');
-    link.dataset.state = state;
-    link.dataset.quality = latencyMs === null ? '' : latencyMs <= GOOD_MS ? 'good' : latencyMs <= FAIR_MS ? 'fair' : 'poor';
-    setText(byId('link-words'), LINK_WORDS[state]);
-    setText(byId('link-ping'), state === 'connected' && latencyMs !== null ? `${Math.max(1, Math.round(latencyMs))} ms` : '');
-  }
 
   /** One stands in another place now. `walkTo(exit)` is called for a way out that is chosen from the list. */
   place(location, walkTo) {

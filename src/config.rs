@@ -387,7 +387,6 @@ impl Reader<'_> {
         let what = "must hold * or origins such as https://example.org";
         Origins::read(&self.list(name)?).map_err(|error| self.wrong(name, &format!("{what} ({})", error.0)))
     }
-
 }
 
 /// The value that [`KEYS`] says.

@@ -1,9 +1,9 @@
 //! Resuming over real sockets: in both games, over a restart, and with what a person does meanwhile.
 
 use crate::client::Player;
+use crate::server::start;
 #[cfg(any(feature = "connect4", feature = "eternity"))]
 use crate::server::{run, settings};
-use crate::server::start;
 use evertick::server::Settings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -40,13 +40,13 @@ where
     seq
 }
 
-/// Comes back over a new connection; also what `auth_response` holds.
+/// Comes back over a new connection; also what `auth_response` holds. `Err`: who is refused, before it reads more.
 fn resume<In, Out>(
     addr: SocketAddr,
     path: &str,
     token: &Value,
     seq: u64,
-) -> Result<(Player<In, Out>, Value), Player<In, Out>>
+) -> Result<(Player<In, Out>, Value), Box<Player<In, Out>>>
 where
     In: Serialize + DeserializeOwned,
     Out: Serialize + DeserializeOwned,
@@ -55,7 +55,7 @@ where
     player.send("auth_request", json!({"version": 1, "resume": {"token": token, "seq": seq}}));
     let answer = player.wait(|packet| packet["type"] == "auth_response" || packet["type"] == "error");
     if answer["type"] == "error" {
-        return Err(player);
+        return Err(Box::new(player));
     }
     let session = answer["data"].clone();
     player.go_on(if session["resumed"] == true { seq } else { 0 }, session["full_state"] == true);
@@ -71,9 +71,13 @@ fn what_was_missed_comes_over_the_new_socket() {
     let seq = cut(ann);
     bob.send("say", json!({"text": "while away"}));
     bob.packet("said");
-    let (mut ann, again) =
-        resume::<crate::server::Said, crate::server::Heard>(server.addr, "/ws", &session["resume_token"], seq)
-            .unwrap_or_else(|_| panic!("it is let in"));
+    let (mut ann, again) = resume::<crate::server::Said, crate::server::Heard>(
+        server.addr,
+        "/ws",
+        &session["resume_token"],
+        seq,
+    )
+    .unwrap_or_else(|_| panic!("it is let in"));
     assert_eq!((&again["resumed"], &again["player_id"]), (&json!(true), &session["player_id"]));
     assert!(again["replayed"].as_u64() >= Some(1), "{again}");
     assert_eq!(ann.packet("said")["data"]["text"], "while away");
@@ -81,7 +85,8 @@ fn what_was_missed_comes_over_the_new_socket() {
     let status = crate::client::get(server.addr, "/api/status").json();
     assert_eq!((&status["players"], &status["lingering"]), (&json!(2), &json!(0)));
     let metrics = crate::client::get(server.addr, "/metrics");
-    for line in ["evertick_resumes_total 1", "evertick_resumes_full_state_total 0", "evertick_lingering 0.0"] {
+    for line in ["evertick_resumes_total 1", "evertick_resumes_full_state_total 0", "evertick_lingering 0.0"]
+    {
         assert!(metrics.text().lines().any(|have| have == line), "{line} in {}", metrics.text());
     }
 }

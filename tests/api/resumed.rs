@@ -40,13 +40,16 @@ where
     seq
 }
 
-/// Comes back over a new connection; also what `auth_response` holds.
+/// Who came in, and what `auth_response` holds; or who did not.
+type Entered<In, Out> = Result<(Player<In, Out>, Value), Box<Player<In, Out>>>;
+
+/// Comes back over a new connection; also what `auth_response` holds. `Err`: who is refused, before it reads more.
 fn resume<In, Out>(
     addr: SocketAddr,
     path: &str,
     token: &Value,
     seq: u64,
-) -> Result<(Player<In, Out>, Value), Player<In, Out>>
+) -> Entered<In, Out>
 where
     In: Serialize + DeserializeOwned,
     Out: Serialize + DeserializeOwned,
@@ -55,7 +58,7 @@ where
     player.send("auth_request", json!({"version": 1, "resume": {"token": token, "seq": seq}}));
     let answer = player.wait(|packet| packet["type"] == "auth_response" || packet["type"] == "error");
     if answer["type"] == "error" {
-        return Err(player);
+        return Err(Box::new(player));
     }
     let session = answer["data"].clone();
     player.go_on(if session["resumed"] == true { seq } else { 0 }, session["full_state"] == true);

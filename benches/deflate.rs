@@ -35,7 +35,8 @@ struct Cost {
 fn main() {
     println!("| who | encoding | off, B | on, B | one piece, B | off, us | on, us | one piece, us more |");
     println!("| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |");
-    let scenes = [("crowd", Spawn::Start, 200), ("spread", Spawn::Spread, 200), ("bots", Spawn::Spread, 1000)];
+    let scenes =
+        [("crowd", Spawn::Start, 200), ("spread", Spawn::Spread, 200), ("bots", Spawn::Spread, 1000)];
     for (name, spawn, players) in scenes {
         for (encoding, encoding_name) in [(Encoding::Json, "json"), (Encoding::Postcard, "postcard")] {
             let off = walk(&mut walkers(spawn, players, encoding, false), players);

@@ -50,7 +50,11 @@ pub const KEYS: &[Key] = &[
         "a peer silent for so long is closed, 100 to 3600000, above heartbeat_interval_ms",
     ),
     key("auth_timeout_ms", "10000", "time to send auth_request, 100 to 3600000"),
-    key("resume_grace_ms", "30000", "how long a lost player stays and may come back, 0 is not at all, to 3600000"),
+    key(
+        "resume_grace_ms",
+        "30000",
+        "how long a lost player stays and may come back, 0 is not at all, to 3600000",
+    ),
     key("session_timeout_s", "3600", "how long a login lasts unused, 1 to 31536000"),
     key("session_cleanup_s", "300", "how often logins and bans that are over are swept, 1 to 86400"),
     key("hash_memory_kib", "19456", "memory that hashing a password takes, KiB, 8 to 1048576"),
@@ -383,7 +387,6 @@ impl Reader<'_> {
         let what = "must hold * or origins such as https://example.org";
         Origins::read(&self.list(name)?).map_err(|error| self.wrong(name, &format!("{what} ({})", error.0)))
     }
-
 }
 
 /// The value that [`KEYS`] says.

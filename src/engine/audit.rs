@@ -63,7 +63,8 @@ impl Engine {
             if let (Some(game), Some(seat)) = (peer.game, &peer.seat) {
                 seats[usize::from(game.0)] += 1;
                 waiting += usize::from(seat.waits);
-                tokens += seat.tokens.valid().filter(|token| self.tokens.holder(*token) == Some(conn)).count();
+                tokens +=
+                    seat.tokens.valid().filter(|token| self.tokens.holder(*token) == Some(conn)).count();
                 early += if seat.waits { peer.held.packets as usize } else { 0 };
                 in_world += usize::from(!seat.player.is_in_lobby());
             }

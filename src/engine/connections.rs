@@ -161,7 +161,13 @@ impl Engine {
         }
         let time = core.wall_at(now);
         let Some(peer) = core.peers.get_mut(conn) else { return Next::Abort };
-        let stamp = Stamp { tick: core.tick, time, now, encoding: peer.session.encoding, deflate: peer.session.deflate() };
+        let stamp = Stamp {
+            tick: core.tick,
+            time,
+            now,
+            encoding: peer.session.encoding,
+            deflate: peer.session.deflate(),
+        };
         let limit = core.settings.session.outbox_limit;
         let waited = peer.session.outbox.waiting();
         let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);

@@ -228,7 +228,8 @@ mod tests {
         for part in parts {
             outbox.push_joined(part, 1 << 24, Time::START);
         }
-        let (mut out, stamp) = (Vec::new(), Stamp { tick: Tick(1), time: WallMs(1), now: Time::START, encoding, deflate: None });
+        let (mut out, stamp) =
+            (Vec::new(), Stamp { tick: Tick(1), time: WallMs(1), now: Time::START, encoding, deflate: None });
         outbox.flush(stamp, 1 << 24, &mut out, &mut Scratch::default());
         let (mut client, mut input) = (Connection::new(Role::Client, usize::MAX), out.as_mut_slice());
         let mut regions = Vec::new();

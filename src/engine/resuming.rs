@@ -194,7 +194,13 @@ impl Engine {
                     }
                     self.abandon(holder);
                 } else {
-                    self.close(holder, Code::Replaced, "the player goes on over another connection", None, now);
+                    self.close(
+                        holder,
+                        Code::Replaced,
+                        "the player goes on over another connection",
+                        None,
+                        now,
+                    );
                 }
                 Some(lingering)
             }
@@ -313,7 +319,8 @@ impl Engine {
     /// Takes the tokens that outlived the last stop. What storage is to do then: they are good for one start.
     pub fn load_tokens(&mut self, reply: Reply) -> Option<Request> {
         let Reply::Records(records) = reply else { return None };
-        let delete = |record: &Record| Change::Delete { id: RecordId::new(OWN, RESUMABLE, record.key.clone()) };
+        let delete =
+            |record: &Record| Change::Delete { id: RecordId::new(OWN, RESUMABLE, record.key.clone()) };
         let changes: Vec<Change> = records.iter().map(delete).collect();
         for record in records {
             // One that cannot be read was written by a later release, or by hand: its player logs in again.
@@ -341,7 +348,6 @@ impl Engine {
         Some((read(&record.key)?, survivor))
     }
 }
-
 
 fn written(digest: TokenDigest) -> String {
     URL_SAFE_NO_PAD.encode(digest.0)

@@ -9,7 +9,7 @@
 //!
 //! Invariant: every fragment is of the body that is held beside it, so that its address cannot be another's.
 
-use crate::limits::{FRAGMENTS_KEPT, FRAGMENT_LEAST};
+use crate::limits::{FRAGMENT_LEAST, FRAGMENTS_KEPT};
 use crate::packet::Body;
 use crate::websocket::deflate::pieces::Pieces;
 use crate::websocket::deflate::{Agreed, Deflater};
@@ -174,7 +174,8 @@ mod tests {
     const AGREED: Option<Agreed> = Some(Agreed { window_bits: 15 });
 
     fn body(len: usize) -> Body {
-        let text: Vec<u8> = (0..).flat_map(|n: u32| format!("{{\"n\":{n}}},").into_bytes()).take(len).collect();
+        let text: Vec<u8> =
+            (0..).flat_map(|n: u32| format!("{{\"n\":{n}}},").into_bytes()).take(len).collect();
         Body::from(&text[..])
     }
 

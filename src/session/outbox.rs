@@ -257,9 +257,7 @@ impl Outbox {
     /// Whether it is time to ask the peer what it has: something is kept that it was not asked about yet.
     pub fn is_to_ask(&self, now: Time) -> bool {
         let keeps = self.replay.as_ref().is_some_and(|replay| replay.written() > 0);
-        keeps
-            && self.asked_about != self.written()
-            && now.since(self.asked) >= limits::ACKNOWLEDGE_INTERVAL
+        keeps && self.asked_about != self.written() && now.since(self.asked) >= limits::ACKNOWLEDGE_INTERVAL
     }
 
     /// Appends a ping that carries the number of the last batch written: RFC 6455 section 5.5.3, "A Pong frame sent in

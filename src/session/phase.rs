@@ -43,8 +43,7 @@ pub enum Step {
 
 impl Phase {
     /// Every phase, in the order of a life.
-    pub const ALL: [Phase; 5] =
-        [Phase::Http, Phase::Auth, Phase::Playing, Phase::Lingering, Phase::Closing];
+    pub const ALL: [Phase; 5] = [Phase::Http, Phase::Auth, Phase::Playing, Phase::Lingering, Phase::Closing];
 
     /// The phase that follows; `None` where the step has no place there. Nothing leads out of [`Phase::Closing`], and who
     /// lingers comes back as another session.

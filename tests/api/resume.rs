@@ -28,14 +28,8 @@ struct Client {
 impl Client {
     fn join(driven: &mut Driven, ip: &str, name: &str) -> Client {
         let conn = driven.joined(ip, name);
-        let mut client = Client {
-            conn,
-            player: 0,
-            token: String::new(),
-            seq: 0,
-            heard: Vec::new(),
-            asked: Vec::new(),
-        };
+        let mut client =
+            Client { conn, player: 0, token: String::new(), seq: 0, heard: Vec::new(), asked: Vec::new() };
         client.enter(driven);
         client
     }
@@ -106,7 +100,8 @@ impl Client {
 }
 
 fn resume(token: &str, seq: u64) -> String {
-    json!({"type": "auth_request", "data": {"version": 1, "resume": {"token": token, "seq": seq}}}).to_string()
+    json!({"type": "auth_request", "data": {"version": 1, "resume": {"token": token, "seq": seq}}})
+        .to_string()
 }
 
 /// Two who have heard everything so far.
@@ -450,7 +445,8 @@ fn nothing_is_told_about_a_token_that_resumes_nothing() {
     let mut foreign = token.clone();
     foreign.replace_range(..4, "AAAA");
     let mut told = Vec::new();
-    for (path, token) in [("/ws", "x"), ("/ws", ""), ("/ws", foreign.as_str()), ("/ws/other", token.as_str())] {
+    for (path, token) in [("/ws", "x"), ("/ws", ""), ("/ws", foreign.as_str()), ("/ws/other", token.as_str())]
+    {
         let mut thief = ann.clone();
         thief.knock_at(&mut driven, "192.0.2.99", (path, ""), token, seq);
         let frames = driven.frames(thief.conn);

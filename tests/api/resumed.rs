@@ -1,9 +1,9 @@
 //! Resuming over real sockets: in both games, over a restart, and with what a person does meanwhile.
 
 use crate::client::Player;
+use crate::server::start;
 #[cfg(any(feature = "connect4", feature = "eternity"))]
 use crate::server::{run, settings};
-use crate::server::start;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -62,9 +62,13 @@ fn what_was_missed_comes_over_the_new_socket() {
     let seq = cut(ann);
     bob.send("say", json!({"text": "while away"}));
     bob.packet("said");
-    let (mut ann, again) =
-        resume::<crate::server::Said, crate::server::Heard>(server.addr, "/ws", &session["resume_token"], seq)
-            .unwrap_or_else(|_| panic!("it is let in"));
+    let (mut ann, again) = resume::<crate::server::Said, crate::server::Heard>(
+        server.addr,
+        "/ws",
+        &session["resume_token"],
+        seq,
+    )
+    .unwrap_or_else(|_| panic!("it is let in"));
     assert_eq!((&again["resumed"], &again["player_id"]), (&json!(true), &session["player_id"]));
     assert!(again["replayed"].as_u64() >= Some(1), "{again}");
     assert_eq!(ann.packet("said")["data"]["text"], "while away");
@@ -72,7 +76,8 @@ fn what_was_missed_comes_over_the_new_socket() {
     let status = crate::client::get(server.addr, "/api/status").json();
     assert_eq!((&status["players"], &status["lingering"]), (&json!(2), &json!(0)));
     let metrics = crate::client::get(server.addr, "/metrics");
-    for line in ["evertick_resumes_total 1", "evertick_resumes_full_state_total 0", "evertick_lingering 0.0"] {
+    for line in ["evertick_resumes_total 1", "evertick_resumes_full_state_total 0", "evertick_lingering 0.0"]
+    {
         assert!(metrics.text().lines().any(|have| have == line), "{line} in {}", metrics.text());
     }
 }

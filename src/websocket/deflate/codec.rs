@@ -22,7 +22,8 @@ impl Deflater {
         let start = out.len();
         // What is not referred back to need not be in the window: a message for a small one is cut, and each part
         // compressed by itself.
-        let longest = if agreed.window_bits < MOST_WINDOW_BITS { 1 << agreed.window_bits } else { usize::MAX };
+        let longest =
+            if agreed.window_bits < MOST_WINDOW_BITS { 1 << agreed.window_bits } else { usize::MAX };
         let mut parts = payload.chunks(longest);
         let is_deflated = !payload.is_empty() && parts.all(|part| self.fragment(part, out));
         let len = (out.len() - start).saturating_sub(TAIL.len());
@@ -37,7 +38,8 @@ impl Deflater {
     /// Appends `payload` as blocks that can stand anywhere in a message: they refer to nothing in front of them and end
     /// at a byte's boundary. False where that cannot be done; what was appended then is to be taken away.
     pub fn fragment(&mut self, payload: &[u8], out: &mut Vec<u8>) -> bool {
-        let fresh = || Box::new(Compress::new_with_window_bits(Compression::new(LEVEL), false, MOST_WINDOW_BITS));
+        let fresh =
+            || Box::new(Compress::new_with_window_bits(Compression::new(LEVEL), false, MOST_WINDOW_BITS));
         let stream = self.stream.get_or_insert_with(fresh);
         stream.reset();
         loop {
@@ -214,7 +216,11 @@ mod tests {
         assert!(bomb.len() < (64 << 20) / 200);
         let mut inflater = Inflater::default();
         assert_eq!(inflater.inflate(&bomb, 16_384), Err(Error::TooBig));
-        assert!(inflater.buffered() <= 2 * most_compressed(16_384).max(bomb.len()), "{}", inflater.buffered());
+        assert!(
+            inflater.buffered() <= 2 * most_compressed(16_384).max(bomb.len()),
+            "{}",
+            inflater.buffered()
+        );
         let stream = inflater.stream.as_ref().expect("it was used");
         assert_eq!(stream.total_out(), 16_385, "not a byte more than tells that it is too big");
         assert_eq!(inflater.inflate(b"\xf2\x48\xcd\xc9\xc9\x07\x00", 5).as_deref(), Ok(&b"Hello"[..]));
@@ -249,7 +255,10 @@ mod tests {
                 assert!(deflater.fragment(part, &mut fragment));
                 let alone = fragment.strip_suffix(&TAIL).expect("it ends at a byte's boundary");
                 assert_eq!(inflated(alone, part.len()).as_deref(), Ok(part), "{window_bits}");
-                rest = rest.strip_prefix(&fragment[..]).or(rest.strip_prefix(alone)).expect("they stand in a row");
+                rest = rest
+                    .strip_prefix(&fragment[..])
+                    .or(rest.strip_prefix(alone))
+                    .expect("they stand in a row");
             }
             assert_eq!((rest, inflated(&message, payload.len())), (&b""[..], Ok(payload.clone())));
         }
@@ -335,7 +344,8 @@ mod tests {
 
     /// Appends a text message in fragments of so many bytes, with a ping behind each but the last.
     fn write_fragments(payload: &[u8], is_compressed: bool, fragment: usize, out: &mut Vec<u8>) {
-        let parts: Vec<&[u8]> = if payload.is_empty() { vec![payload] } else { payload.chunks(fragment).collect() };
+        let parts: Vec<&[u8]> =
+            if payload.is_empty() { vec![payload] } else { payload.chunks(fragment).collect() };
         for (n, part) in parts.iter().enumerate() {
             let is_last = n + 1 == parts.len();
             let opcode = if n == 0 { OpCode::Text } else { OpCode::Continuation };

@@ -39,8 +39,8 @@ pub mod pieces;
 pub use absent::{Deflater, Inflater};
 #[cfg(feature = "deflate")]
 pub use codec::{Deflater, Inflater};
-pub(super) use negotiation::{accept, agree, offer};
 pub use negotiation::{Agreed, LEAST_WINDOW_BITS, MOST_WINDOW_BITS, NAME, window_bits_for};
+pub(super) use negotiation::{accept, agree, offer};
 
 /// Whether this build can compress at all: the feature `deflate`.
 pub const AVAILABLE: bool = cfg!(feature = "deflate");

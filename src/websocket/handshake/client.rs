@@ -278,8 +278,7 @@ mod tests {
         for cut in 0..head.len() {
             assert_eq!(read(&head[..cut]), Ok(None), "cut at {cut}");
         }
-        let want =
-            Accepted { head_len: head.len(), subprotocol: Some("evertick.v1.json"), deflate: None };
+        let want = Accepted { head_len: head.len(), subprotocol: Some("evertick.v1.json"), deflate: None };
         assert_eq!(read(&head), Ok(Some(want)));
         assert_eq!(read(&(head + "\x01\x02frames")), Ok(Some(want)));
         assert_eq!(read(&answer("")).map(|found| found.map(|a| a.subprotocol)), Ok(Some(None)));

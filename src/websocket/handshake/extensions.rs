@@ -154,8 +154,26 @@ mod tests {
     #[test]
     fn what_is_no_list_of_extensions() {
         for value in [
-            ";", "a;", "a;;b", "a; =1", "a; b=", "a; b=1=2", "a b", "a/b", "=a", "a; b c", "a; b=\"1", "a; b=\"\"",
-            "a; b=\"1 0\"", "a; b=\"1\\", "a; b=\"1\"2", "\"a\"", "a; \"b\"", "a; b=1\"2\"", "é", "a; b=(1)",
+            ";",
+            "a;",
+            "a;;b",
+            "a; =1",
+            "a; b=",
+            "a; b=1=2",
+            "a b",
+            "a/b",
+            "=a",
+            "a; b c",
+            "a; b=\"1",
+            "a; b=\"\"",
+            "a; b=\"1 0\"",
+            "a; b=\"1\\",
+            "a; b=\"1\"2",
+            "\"a\"",
+            "a; \"b\"",
+            "a; b=1\"2\"",
+            "é",
+            "a; b=(1)",
             "a; b=\" 1\"",
         ] {
             assert_eq!(written(value), Err(Malformed), "{value}");

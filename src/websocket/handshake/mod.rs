@@ -12,8 +12,8 @@ mod client;
 mod extensions;
 mod server;
 
-pub use extensions::{Extension, Malformed, read as read_extensions};
 pub use client::{Accepted, InvalidRequest, Request, ResponseError};
+pub use extensions::{Extension, Malformed, read as read_extensions};
 pub use server::{HandshakeError, Offer, is_upgrade};
 
 use base64::Engine;

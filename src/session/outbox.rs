@@ -895,7 +895,7 @@ mod tests {
         push(&mut outbox, "stuck", Priority::Normal, None);
         flush(&mut outbox, &mut Narrow { took: Vec::new(), room: usize::MAX - 1 });
         push(&mut outbox, "stuck", Priority::Normal, None);
-        outbox.flush(STAMP, limit, &mut Narrow { took: Vec::new(), room: 40 }, &mut Vec::new());
+        outbox.flush(STAMP, limit, &mut Narrow { took: Vec::new(), room: 40 }, &mut Scratch::default());
         assert!(outbox.is_stuck() && outbox.waiting() < 50);
         let big = Body::from(vec![b'x'; 400].as_slice());
         let later = Time::from_millis(5);
@@ -919,16 +919,16 @@ mod tests {
         for _ in 0..3 {
             push(&mut outbox, "chat", Priority::Normal, None);
             assert_eq!(outbox.push_joined(&part, limit, Time::START), Pushed::Queued);
-            let flushed = outbox.flush(STAMP, limit, &mut Vec::new(), &mut Vec::new());
+            let flushed = outbox.flush(STAMP, limit, &mut Vec::new(), &mut Scratch::default());
             assert!(flushed.drained && !flushed.caught_up, "nothing was left out");
         }
         // However large it is, it is offered where nothing else waits.
         let large = Joined::new(Body::from(vec![b'x'; 2 * limit].as_slice()), 1, 0);
         assert_eq!(outbox.push_joined(&large, limit, Time::START), Pushed::Over);
-        assert!(outbox.flush(STAMP, limit, &mut Vec::new(), &mut Vec::new()).drained);
+        assert!(outbox.flush(STAMP, limit, &mut Vec::new(), &mut Scratch::default()).drained);
         // Who is stuck is spared what it could not read in time anyway.
         push(&mut outbox, "chat", Priority::Normal, None);
-        outbox.flush(STAMP, limit, &mut Narrow { took: Vec::new(), room: 10 }, &mut Vec::new());
+        outbox.flush(STAMP, limit, &mut Narrow { took: Vec::new(), room: 10 }, &mut Scratch::default());
         assert_eq!(outbox.push_joined(&part, limit, Time::START), Pushed::Dropped);
     }
 
@@ -1141,7 +1141,7 @@ mod tests {
         next.adopt(player);
         push(&mut next, "state", Priority::Critical, None);
         let mut out = Vec::new();
-        next.flush(STAMP, LIMIT, &mut out, &mut Vec::new());
+        next.flush(STAMP, LIMIT, &mut out, &mut Scratch::default());
         // The goodbye may have been seen as number 1.
         assert!(out.windows(8).any(|bytes| bytes == b"\"seq\":2,"), "{}", String::from_utf8_lossy(&out));
     }

@@ -8,6 +8,7 @@
 #[allow(dead_code, reason = "benchmarks share it, and each uses a part")]
 #[path = "crowd/mod.rs"]
 mod crowd;
+#[allow(dead_code, reason = "likewise")]
 #[path = "crowd/walkers.rs"]
 mod walkers;
 

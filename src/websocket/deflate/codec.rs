@@ -121,7 +121,9 @@ impl Inflater {
             if *len == self.message.len() {
                 // A byte more than may be, so that a message of just that size is told from one that goes on.
                 let ahead = self.message.len().max(input.len()).saturating_mul(2).max(1024);
-                self.message.resize(ahead.min(max_message.saturating_add(1)).max(*len + 1), 0);
+                let room = ahead.min(max_message.saturating_add(1)).max(*len + 1);
+                self.message.reserve_exact(room - *len);
+                self.message.resize(room, 0);
             }
             let room = self.message.len().min(max_message.saturating_add(1));
             let stream = self.stream.as_mut().ok_or(Error::BadDeflate)?;

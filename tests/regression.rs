@@ -68,8 +68,9 @@ fn whoever_says_nothing_is_written_to_though_others_talk() {
 
 #[test]
 fn memory_that_is_given_back_is_given_back_to_the_budget() {
-    // The sweep let go of an idle outbox's memory, and its peer went on being charged for it.
-    let mut square = Square::new(|_| {});
+    // The sweep let go of an idle outbox's memory, and its peer went on being charged for it. Nothing is kept here for a
+    // peer that does not acknowledge.
+    let mut square = Square::new(|settings| settings.session.resume_grace = Duration::ZERO);
     let conn = square.join();
     square.send(conn, None, &In::Shout { bytes: 10, times: 500 });
     (0..40).for_each(|_| square.tick());

@@ -20,6 +20,9 @@ use crate::websocket::{self, CloseCode, Connection, Role};
 /// What is told where packets find no more room before the tick.
 const BUSY: &str = "the server is busy";
 
+/// How a player leaves whose client broke the rules of the WebSocket: that is no lost connection.
+const BROKEN: Departure = Departure::Closed(Code::Malformed);
+
 /// Why a packet does not wait for its game's next tick.
 enum NotTaken {
     /// As many of its sender's wait as may.
@@ -51,7 +54,7 @@ impl Engine {
                 websocket::Event::Close(_) => self.end_websocket(conn, &mut websocket, Departure::Quit, now),
                 websocket::Event::Error(error) => {
                     log::debug!("{conn}: {error}");
-                    self.end_websocket(conn, &mut websocket, Departure::Lost, now);
+                    self.end_websocket(conn, &mut websocket, BROKEN, now);
                 }
             }
             if self.hold_back(conn, input) {
@@ -116,7 +119,7 @@ impl Engine {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         if peer.session.encoding != sent_as {
             // RFC 6455 section 7.4.1: 1003, "a type of data it cannot accept".
-            self.leave_game(conn, Departure::Lost);
+            self.leave_game(conn, BROKEN);
             return self.core.close_frame(
                 conn,
                 CloseCode::UNSUPPORTED,

@@ -948,7 +948,7 @@ mod tests {
 
         /// Has the client read so much of what is on the way.
         fn read(&mut self, len: usize) {
-            let end = self.line.took.len().min(self.read + len);
+            let end = self.line.took.len().min(self.read.saturating_add(len));
             let mut bytes = self.line.took[self.read..end].to_vec();
             self.read = end;
             let mut input = bytes.as_mut_slice();

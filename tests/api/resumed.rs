@@ -4,10 +4,19 @@ use crate::client::Player;
 use crate::server::start;
 #[cfg(any(feature = "connect4", feature = "eternity"))]
 use crate::server::{run, settings};
+use evertick::server::Settings;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
+use std::time::Duration;
+
+/// Long enough for any test.
+const GRACE: Duration = Duration::from_secs(3600);
+
+fn hold(settings: &mut Settings) {
+    settings.engine.session.resume_grace = GRACE;
+}
 
 /// Comes in as a guest; also what `auth_response` holds.
 fn join<In, Out>(addr: SocketAddr, path: &str, name: &str) -> (Player<In, Out>, Value)
@@ -31,13 +40,13 @@ where
     seq
 }
 
-/// Comes back over a new connection; also what `auth_response` holds.
+/// Comes back over a new connection; also what `auth_response` holds. `Err`: who is refused, before it reads more.
 fn resume<In, Out>(
     addr: SocketAddr,
     path: &str,
     token: &Value,
     seq: u64,
-) -> Result<(Player<In, Out>, Value), Player<In, Out>>
+) -> Result<(Player<In, Out>, Value), Box<Player<In, Out>>>
 where
     In: Serialize + DeserializeOwned,
     Out: Serialize + DeserializeOwned,
@@ -46,7 +55,7 @@ where
     player.send("auth_request", json!({"version": 1, "resume": {"token": token, "seq": seq}}));
     let answer = player.wait(|packet| packet["type"] == "auth_response" || packet["type"] == "error");
     if answer["type"] == "error" {
-        return Err(player);
+        return Err(Box::new(player));
     }
     let session = answer["data"].clone();
     player.go_on(if session["resumed"] == true { seq } else { 0 }, session["full_state"] == true);
@@ -55,7 +64,7 @@ where
 
 #[test]
 fn what_was_missed_comes_over_the_new_socket() {
-    let server = start(|_| {});
+    let server = start(hold);
     let (mut ann, session) = join::<crate::server::Said, crate::server::Heard>(server.addr, "/ws", "Ann");
     let mut bob = Player::join(server.addr, "Bob");
     ann.wait(|packet| packet["type"] == "arrived" && packet["data"]["name"] == "Bob");
@@ -85,21 +94,20 @@ fn what_was_missed_comes_over_the_new_socket() {
 #[cfg(feature = "connect4")]
 mod connect4 {
     use super::*;
-    use evertick::games::connect4::{Connect4, In, Out, Settings};
+    use evertick::games::connect4::{self, Connect4, In, Out};
     use evertick::server::Server;
-    use std::time::Duration;
 
     const PATH: &str = "/ws/connect4";
 
     fn start(grace: Duration) -> crate::server::Running {
         let mut settings = settings();
         settings.engine.session.resume_grace = grace;
-        run(Server::new(settings).game(PATH, Connect4::new(Settings::default())))
+        run(Server::new(settings).game(PATH, Connect4::new(connect4::Settings::default())))
     }
 
     #[test]
     fn a_seat_is_held_and_taken_again() {
-        let server = start(Duration::from_secs(30));
+        let server = start(GRACE);
         let (mut ann, _) = join::<In, Out>(server.addr, PATH, "Ann");
         let (mut bob, session) = join::<In, Out>(server.addr, PATH, "Bob");
         let id = ann.request("match_create", json!({}))["data"]["match_id"].clone();
@@ -135,7 +143,7 @@ mod connect4 {
 
     #[test]
     fn a_full_state_is_the_match_as_it_stands() {
-        let server = start(Duration::from_secs(30));
+        let server = start(GRACE);
         let (mut ann, session) = join::<In, Out>(server.addr, PATH, "Ann");
         let id = ann.request("match_create", json!({}))["data"]["match_id"].clone();
         cut(ann);
@@ -149,12 +157,14 @@ mod connect4 {
 #[cfg(feature = "eternity")]
 mod eternity {
     use super::*;
-    use evertick::games::eternity::{Eternity, In, Out, Settings};
+    use evertick::games::eternity::{self, Eternity, In, Out};
     use evertick::server::Server;
 
     #[test]
     fn a_full_state_is_a_game_state_unasked() {
-        let server = run(Server::new(settings()).game("/ws", Eternity::new(Settings::default())));
+        let mut settings = settings();
+        hold(&mut settings);
+        let server = run(Server::new(settings).game("/ws", Eternity::new(eternity::Settings::default())));
         let (mut ann, session) = join::<In, Out>(server.addr, "/ws", "Ann");
         let here = ann.packet("game_state");
         cut(ann);
@@ -183,7 +193,7 @@ mod over_a_restart {
     #[test]
     fn an_account_comes_back_and_a_guest_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let server = start_in(folder.path(), |_| {});
+        let server = start_in(folder.path(), hold);
         register(server.addr, "ann");
         let token = login(server.addr, "ann");
         let (ann, session) = enter(server.addr, &token);
@@ -197,7 +207,10 @@ mod over_a_restart {
         assert_eq!(ann.ending().reason(), (Some(1001), "shutdown"));
         drop(bob);
         // Once, and the token is spent with it; so is that of who lingered when the server stopped.
-        let server = start_in(folder.path(), |s| s.engine.open = false);
+        let server = start_in(folder.path(), |settings| {
+            hold(settings);
+            settings.engine.open = false;
+        });
         let (mut ann, again) = resume::<Said, Heard>(server.addr, "/ws", &session["resume_token"], 7)
             .unwrap_or_else(|_| panic!("it is let in"));
         assert_eq!((&again["resumed"], &again["full_state"]), (&json!(false), &json!(true)));
@@ -215,13 +228,13 @@ mod over_a_restart {
     #[test]
     fn who_has_logged_out_or_in_again_does_not() {
         let folder = tempfile::tempdir().unwrap();
-        let server = start_in(folder.path(), |_| {});
+        let server = start_in(folder.path(), hold);
         register(server.addr, "ann");
         register(server.addr, "bob");
         let tokens = ["ann", "bob"].map(|name| login(server.addr, name));
         let sessions = [0, 1].map(|n: usize| enter(server.addr, &tokens[n]));
         server.stop();
-        let server = start_in(folder.path(), |_| {});
+        let server = start_in(folder.path(), hold);
         assert_eq!(logout(server.addr, &tokens[0]).status, 204);
         let _bob = enter(server.addr, &tokens[1]);
         for (_, session) in &sessions {
@@ -234,7 +247,7 @@ mod over_a_restart {
     #[test]
     fn a_lingering_player_ends_with_its_login_and_with_another() {
         let folder = tempfile::tempdir().unwrap();
-        let server = start_in(folder.path(), |_| {});
+        let server = start_in(folder.path(), hold);
         register(server.addr, "ann");
         let mut witness = Player::join(server.addr, "Bob");
         for log_out in [true, false] {

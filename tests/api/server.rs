@@ -116,13 +116,15 @@ fn said<const SECOND: bool>(
 pub(crate) const PAGE: &str = "<!doctype html><title>Yard</title>";
 
 /// The contract's defaults on a free port, with ticks that no test has to wait for and no bound on what one address
-/// may open: all tests come from the same.
+/// may open: all tests come from the same. Whoever is lost is gone at once; what comes of it where players are held is in
+/// `resume` and `resumed`.
 pub(crate) fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.listen.set_port(0);
     settings.engine.tick_rate = TickRate::new(100).unwrap();
     settings.engine.registry.connect_rate = 0;
     settings.engine.registry.max_per_address = 0;
+    settings.engine.session.resume_grace = std::time::Duration::ZERO;
     settings
 }
 

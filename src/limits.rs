@@ -96,6 +96,8 @@ pub const INBOX_PLAYER: usize = 256;
 /// Packets of all players that wait for one game's tick. Half of it is for whoever comes first, of the other half
 /// everybody has the same share.
 pub const INBOX_GAME: usize = 1 << 16;
+/// Resume tokens of one player that resume beside the newest, as long as it is not known to have arrived.
+pub const RESUME_TOKENS: usize = 4;
 /// Messages that a client keeps to send them again after a resume, the newest ones: part of the contract.
 pub const RESEND_MESSAGES: usize = 256;
 /// Packets of all who stand in the line of arrivals of one game; shared in the same way.

@@ -13,6 +13,8 @@ mod connect4;
 #[cfg(feature = "eternity")]
 #[path = "simulation/eternity.rs"]
 mod eternity;
+#[path = "simulation/lingering.rs"]
+mod lingering;
 #[cfg(feature = "storage")]
 #[path = "simulation/member.rs"]
 mod member;

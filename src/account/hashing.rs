@@ -38,4 +38,7 @@ pub trait Hasher {
     /// # Errors
     /// What is stored is no hash, or there is no memory for hashing.
     fn work(&mut self, work: &Work) -> Result<Hashed, HashError>;
+
+    /// There has been nothing to do for a while: what was kept for the next piece of work may go.
+    fn rest(&mut self) {}
 }

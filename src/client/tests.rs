@@ -102,7 +102,7 @@ impl Wire {
         let conn = engine.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), Time::START).unwrap();
         let (mut secrets, mut up) = (Secrets::new([2; 32]), Vec::new());
         let mut settings = Settings::new("localhost", path);
-        settings.encodings = vec![encoding];
+        (settings.encodings, settings.resume) = (vec![encoding], true);
         let client = Connection::open(&settings, &mut secrets, &mut up).unwrap();
         Wire { engine, conn, client, secrets, up, down: Vec::new(), tick: 1, heard: Vec::new() }
     }
@@ -138,6 +138,28 @@ impl Wire {
             }
             assert!(input.is_empty(), "all of the input is used");
         }
+    }
+
+    /// Carries so many bytes each way, then the line is cut and the client comes back over another.
+    fn carry_and_cut(&mut self, (up, down): (usize, usize)) {
+        self.up.truncate(up);
+        let now = self.now();
+        let mut sent = std::mem::take(&mut self.up);
+        if !sent.is_empty() {
+            self.engine.receive(self.conn, &mut sent, &mut self.down, now);
+        }
+        while let Some(conn) = self.engine.attention() {
+            self.engine.flush(conn, &mut self.down, now);
+        }
+        let mut received = std::mem::take(&mut self.down);
+        received.truncate(down);
+        self.hear(received, &mut std::iter::empty());
+        self.engine.disconnect(self.conn, now);
+        assert_eq!(self.client.end_of_stream(), Some(Error::Lost));
+        self.conn = self.engine.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), now).unwrap();
+        let mut settings = Settings::new("localhost", "/ws");
+        settings.resume = true;
+        self.client.resume(&settings, &mut self.secrets, &mut self.up).unwrap();
     }
 
     fn settle(&mut self) {
@@ -350,7 +372,57 @@ fn conversation(encoding: Encoding, texts: &[String], mut pieces: impl Iterator<
     wire.heard
 }
 
+/// What is heard of so many shouts where the line is cut after each of them, and while the client comes back, as `cuts`
+/// says.
+fn shouts_over_cuts(encoding: Encoding, count: usize, cuts: &[(usize, usize)]) -> Vec<String> {
+    let mut settings = engine_settings();
+    settings.registry.connect_rate = 0;
+    settings.registry.max_per_address = 0;
+    let mut wire = Wire::with(encoding, settings, "/ws");
+    wire.settle();
+    wire.log_in();
+    wire.settle();
+    wire.run_tick();
+    let mut cuts = cuts.iter();
+    for number in 0..count {
+        wire.shout(&format!("{number}"));
+        for _ in 0..3 {
+            match cuts.next() {
+                Some(&cut) => wire.carry_and_cut(cut),
+                None => drop(wire.carry(&mut std::iter::empty())),
+            }
+            wire.run_tick();
+        }
+    }
+    for _ in 0..4 {
+        wire.settle();
+        wire.run_tick();
+    }
+    let packets = wire.heard.into_iter().filter_map(|heard| match heard {
+        Heard::Batch(_, packets) => Some(packets),
+        Heard::Failed(error) => panic!("{error}"),
+        _ => None,
+    });
+    let shouts = packets.flatten().filter_map(|(_, packet)| match packet {
+        ServerPacket::Game(Hear::Shout { text }) => Some(text),
+        ServerPacket::Control(_) => None,
+    });
+    shouts.collect()
+}
+
 proptest! {
+    /// Wherever the line is cut, and however often: what is sent is done once, in order, and heard once.
+    #[test]
+    fn cut_lines_change_nothing(
+        postcard in any::<bool>(),
+        count in 1usize..8,
+        cuts in prop::collection::vec((0usize..500, 0usize..900), 0..24),
+    ) {
+        let encoding = if postcard { Encoding::Postcard } else { Encoding::Json };
+        let said: Vec<String> = (0..count).map(|number| number.to_string()).collect();
+        prop_assert_eq!(shouts_over_cuts(encoding, count, &cuts), said);
+    }
+
     /// The events depend on the bytes alone.
     #[test]
     fn cuts_change_nothing(

@@ -43,6 +43,8 @@ pub(super) struct Peer {
     pub(super) session: Session,
     /// The TCP peer's address.
     pub(super) ip: IpAddr,
+    /// When its connection was accepted.
+    pub(super) accepted: Time,
     /// Which game's path it upgraded on.
     pub(super) game: Option<GameId>,
     /// Who it plays as.
@@ -74,6 +76,7 @@ impl Peer {
         Peer {
             session: Session::new(now),
             ip,
+            accepted: now,
             game: None,
             seat: None,
             queued: false,

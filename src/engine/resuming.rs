@@ -15,6 +15,7 @@
 
 use super::Engine;
 use super::auth::Owner;
+use super::core::Peer;
 use super::game::{Departure, Refusal};
 use super::tokens::Survivor;
 use crate::account::{Change, Record, RecordId, Reply, Request, Token, TokenDigest, Username};
@@ -168,9 +169,22 @@ impl Engine {
         let Some(holder) = self.tokens.holder(used) else {
             return self.come_back(conn, id, game, used, now);
         };
+        if self.comes_late(conn, holder) {
+            return Err(expired());
+        }
         let lingering = self.free_player(holder, game, now).ok_or_else(expired)?;
         self.take_over(conn, id, lingering, (used, resume.seq), now);
         Ok(())
+    }
+
+    /// Whether a player has come back over a connection that was accepted after this one: what asks here was sent before, over
+    /// a line that its client has given up.
+    fn comes_late(&self, conn: ConnId, holder: ConnId) -> bool {
+        let accepted = |conn| self.core.peers.get(conn).map(|peer: &Peer| (peer.accepted, peer.lingers()));
+        match (accepted(conn), accepted(holder)) {
+            (Some((mine, _)), Some((its, false))) => mine < its,
+            _ => false,
+        }
     }
 
     /// The player of `holder` as one that lingers: an old socket that still seems open is closed. `None` where its time

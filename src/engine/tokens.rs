@@ -3,12 +3,15 @@
 //! A token is 32 random bytes, of a generator of their own, so that what a game draws as secret does not depend on who
 //! comes. Only its digest is kept, and by that it is looked up: how long that takes says nothing about a token.
 //!
-//! A seat has the **newest** token, which was told on its present connection, and perhaps an **older** one, which resumes
-//! too until the client has shown that it has the newest. Every other one is spent. Those that outlived a graceful stop
+//! A seat has the **newest** token, which was told on its present connection, and perhaps **older** ones, which resume too
+//! until the client has shown that it has the newest: the one that was used last, and those that were told since, for any
+//! of them may be the one that the client has read. What it asks over a line that it gave up may come late, so that the one
+//! used last need not be the one it has. Every other one is spent. Those that outlived a graceful stop
 //! stand for an account until its player comes in, one way or the other, or their time is over.
 
 use crate::account::{Token, TokenDigest, Username};
 use crate::ids::{AccountId, ConnId, GameId};
+use crate::limits;
 use crate::random::Secrets;
 use crate::time::WallMs;
 use sha2::{Digest, Sha256};
@@ -18,29 +21,35 @@ use std::collections::{BTreeMap, HashMap};
 #[derive(Debug, Default)]
 pub(super) struct SeatTokens {
     newest: Option<TokenDigest>,
-    /// What resumes until the newest is known to have arrived.
-    older: Option<Box<TokenDigest>>,
+    /// What resumes until the newest is known to have arrived, in the order in which they were told.
+    older: Vec<TokenDigest>,
 }
 
 impl SeatTokens {
     /// One token, and none older.
     pub(super) fn new(newest: Option<TokenDigest>) -> SeatTokens {
-        SeatTokens { newest, older: None }
+        SeatTokens { newest, older: Vec::new() }
     }
 
     /// Those that resume.
     pub(super) fn valid(&self) -> impl Iterator<Item = TokenDigest> + use<> {
-        [self.newest, self.older.as_deref().copied()].into_iter().flatten()
+        self.older.clone().into_iter().chain(self.newest)
     }
 
     /// Whether the client has not shown yet that it has the newest.
     pub(super) fn is_unconfirmed(&self) -> bool {
-        self.older.is_some()
+        !self.older.is_empty()
     }
 
     /// A resume by `used` was answered with `newest`.
     fn renew(&mut self, used: TokenDigest, newest: Option<TokenDigest>) {
-        *self = SeatTokens { newest, older: Some(Box::new(used)) };
+        let before = self.valid().skip_while(|token| *token != used);
+        self.older = before.collect();
+        if self.older.len() > limits::RESUME_TOKENS {
+            // The one that is used again and again is more likely the client's than any it was told in between.
+            self.older.remove(1);
+        }
+        self.newest = newest;
     }
 }
 
@@ -93,7 +102,7 @@ impl Tokens {
         }
     }
 
-    /// A seat was resumed by `used`, and `newest` is told: those two are what stands for it.
+    /// A seat was resumed by `used`, and `newest` is told: what was told before `used` is spent.
     pub(super) fn renew(&mut self, tokens: &mut SeatTokens, used: TokenDigest, newest: Option<TokenDigest>) {
         self.void(tokens);
         tokens.renew(used, newest);
@@ -101,8 +110,8 @@ impl Tokens {
 
     /// The newest token has arrived: the older one is spent.
     pub(super) fn confirm(&mut self, tokens: &mut SeatTokens) {
-        if let Some(spent) = tokens.older.take() {
-            self.holders.remove(&*spent);
+        for spent in std::mem::take(&mut tokens.older) {
+            self.holders.remove(&spent);
         }
     }
 
@@ -149,13 +158,13 @@ mod tests {
         tokens.renew(&mut seat, a, Some(b));
         tokens.hold(&seat, CONN);
         assert_eq!((tokens.holder(a), tokens.holder(b)), (Some(CONN), Some(CONN)));
-        // The answer with `b` was lost, and `a` is used again: `b` never arrived.
+        // `a` is used again: the answer with `b` was lost, or this was asked before it came.
         tokens.renew(&mut seat, a, Some(c));
         tokens.hold(&seat, CONN);
-        assert_eq!((tokens.holder(a), tokens.holder(b), tokens.holder(c)), (Some(CONN), None, Some(CONN)));
+        assert_eq!([a, b, c].map(|token| tokens.holder(token)), [Some(CONN); 3]);
         assert!(seat.is_unconfirmed());
         tokens.confirm(&mut seat);
-        assert_eq!((tokens.holder(a), tokens.holder(c)), (None, Some(CONN)));
+        assert_eq!([a, b, c].map(|token| tokens.holder(token)), [None, None, Some(CONN)]);
         assert!(!seat.is_unconfirmed());
         tokens.void(&seat);
         assert_eq!(tokens.held(), 0);
@@ -171,6 +180,21 @@ mod tests {
         tokens.renew(&mut seat, b, Some(c));
         tokens.hold(&seat, CONN);
         assert_eq!((tokens.holder(a), tokens.holder(b), tokens.holder(c)), (None, Some(CONN), Some(CONN)));
+    }
+
+    #[test]
+    fn however_often_one_is_used_again_few_are_held() {
+        let mut tokens = Tokens::new([7; 32]);
+        let used = tokens.issue().digest();
+        let mut seat = SeatTokens::new(Some(used));
+        for _ in 0..20 {
+            let newest = tokens.issue().digest();
+            tokens.renew(&mut seat, used, Some(newest));
+            tokens.hold(&seat, CONN);
+            assert_eq!((tokens.holder(used), tokens.holder(newest)), (Some(CONN), Some(CONN)));
+            assert_eq!(tokens.held(), seat.valid().count());
+        }
+        assert_eq!(tokens.held(), limits::RESUME_TOKENS + 1);
     }
 
     #[test]

@@ -1,9 +1,8 @@
 //! Argon2id: slow on purpose, so that guessing is.
 
 use crate::account::{HashError, Hashed, Hasher, Password, PasswordHash, Work};
-use argon2::password_hash::phc;
-use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
-use argon2::{Argon2, Params};
+use argon2::password_hash::phc::{self, Output};
+use argon2::{Algorithm, Argon2, Block, Params, Version};
 use std::fmt;
 
 /// What one hash costs. Stored hashes carry what they cost: a change is for passwords hashed from then on.
@@ -34,9 +33,11 @@ impl fmt::Display for BadCost {
 
 impl std::error::Error for BadCost {}
 
-/// A [`Hasher`] of one lane (RFC 9106). Its memory is taken for each hash and given back.
+/// A [`Hasher`] of one lane (RFC 9106). Its memory is kept from one hash to the next and given back when there has been none for a
+/// while: to map, zero and unmap 19 MiB for each of fifty logins a second would keep the kernel from the tick's core.
 pub struct Argon2id {
     argon2: Argon2<'static>,
+    memory: Vec<Block>,
     /// What nobody's password is compared with, where there is no account: so that it takes as long.
     decoy: PasswordHash,
 }
@@ -49,37 +50,43 @@ impl Argon2id {
     pub fn new(cost: Cost) -> Result<Argon2id, BadCost> {
         let params = Params::new(cost.memory_kib, cost.passes, 1, None);
         let argon2 = Argon2::from(params.map_err(|error| BadCost(error.to_string()))?);
-        let decoy = hash(&argon2, b"no account has this hash", [0; 16]);
+        let mut memory = Vec::new();
+        let decoy = hash(&argon2, &mut memory, b"no account has this hash", [0; 16]);
         let decoy = decoy.map_err(|error| BadCost(error.to_string()))?;
-        Ok(Argon2id { argon2, decoy })
+        Ok(Argon2id { argon2, memory, decoy })
     }
 
-    fn verify(&self, password: &Password, against: &PasswordHash) -> Result<bool, HashError> {
+    fn verify(&mut self, password: &Password, against: &PasswordHash) -> Result<bool, HashError> {
         let stored = phc::PasswordHash::new(against.expose()).map_err(|_| HashError::Unreadable)?;
         // Without these two there is nothing to compare, which the verifier would call a wrong password.
-        if stored.salt.is_none() || stored.hash.is_none() {
-            return Err(HashError::Unreadable);
-        }
-        match self.argon2.verify_password(password.expose(), &stored) {
-            Ok(()) => Ok(true),
-            Err(Error::PasswordInvalid) => Ok(false),
-            Err(Error::OutOfMemory) => Err(HashError::Failed(Error::OutOfMemory.to_string())),
-            Err(_) => Err(HashError::Unreadable),
-        }
+        let (Some(salt), Some(right)) = (stored.salt, stored.hash) else { return Err(HashError::Unreadable) };
+        let argon2 = as_stored(&stored).ok_or(HashError::Unreadable)?;
+        let mut output = [0; Output::MAX_LENGTH];
+        let output = &mut output[..right.len()];
+        compute(&argon2, &mut self.memory, password.expose(), &salt, output)?;
+        // Outputs compare in constant time.
+        Ok(Output::new(output).is_ok_and(|output| output == right))
     }
 }
 
 impl Hasher for Argon2id {
     fn work(&mut self, work: &Work) -> Result<Hashed, HashError> {
         match work {
-            Work::Hash { password, salt } => hash(&self.argon2, password.expose(), *salt).map(Hashed::Hash),
+            Work::Hash { password, salt } => {
+                hash(&self.argon2, &mut self.memory, password.expose(), *salt).map(Hashed::Hash)
+            }
             Work::Verify { password, against: Some(hash) } => {
                 self.verify(password, hash).map(Hashed::Verified)
             }
             Work::Verify { password, against: None } => {
-                self.verify(password, &self.decoy).map(|_| Hashed::Verified(false))
+                let decoy = self.decoy.clone();
+                self.verify(password, &decoy).map(|_| Hashed::Verified(false))
             }
         }
+    }
+
+    fn rest(&mut self) {
+        self.memory = Vec::new();
     }
 }
 
@@ -89,15 +96,55 @@ impl fmt::Debug for Argon2id {
     }
 }
 
-fn hash(argon2: &Argon2<'_>, password: &[u8], salt: [u8; 16]) -> Result<PasswordHash, HashError> {
-    let hash: Result<phc::PasswordHash, Error> = argon2.hash_password_with_salt(password, &salt);
-    let hash = hash.map_err(|error| HashError::Failed(error.to_string()))?;
+/// What a stored hash was made with; `None` where it says nothing that there is.
+fn as_stored(stored: &phc::PasswordHash) -> Option<Argon2<'static>> {
+    let algorithm = Algorithm::try_from(stored.algorithm.as_str()).ok()?;
+    let version = stored.version.map_or(Some(Version::default()), |number| Version::try_from(number).ok())?;
+    Some(Argon2::new(algorithm, version, Params::try_from(stored).ok()?))
+}
+
+fn hash(
+    argon2: &Argon2<'_>,
+    memory: &mut Vec<Block>,
+    password: &[u8],
+    salt: [u8; 16],
+) -> Result<PasswordHash, HashError> {
+    let mut output = [0; Params::DEFAULT_OUTPUT_LEN];
+    compute(argon2, memory, password, &salt, &mut output)?;
+    let failed = |error: String| HashError::Failed(error);
+    let hash = phc::PasswordHash {
+        algorithm: Algorithm::Argon2id.ident(),
+        version: Some(Version::default().into()),
+        params: phc::ParamsString::try_from(argon2.params()).map_err(|error| failed(error.to_string()))?,
+        salt: Some(phc::Salt::new(&salt).map_err(|error| failed(error.to_string()))?),
+        hash: Some(Output::new(&output).map_err(|error| failed(error.to_string()))?),
+    };
     Ok(PasswordHash::new(hash.to_string()))
+}
+
+/// One hash, in memory that grows to what it takes.
+fn compute(
+    argon2: &Argon2<'_>,
+    memory: &mut Vec<Block>,
+    password: &[u8],
+    salt: &[u8],
+    output: &mut [u8],
+) -> Result<(), HashError> {
+    let failed = |error: String| HashError::Failed(error);
+    let blocks = argon2.params().block_count();
+    if let Some(more) = blocks.checked_sub(memory.len()) {
+        memory.try_reserve_exact(more).map_err(|error| failed(error.to_string()))?;
+        memory.resize(blocks, Block::new());
+    }
+    argon2
+        .hash_password_into_with_memory(password, salt, output, &mut memory[..blocks])
+        .map_err(|error| failed(error.to_string()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use argon2::password_hash::PasswordHasher;
 
     /// Everything of a hash but its salt and its output: what it cost.
     fn cost_of(hash: &PasswordHash) -> String {
@@ -114,6 +161,43 @@ mod tests {
         };
         assert_eq!(cost_of(&hash), "$argon2id$v=19$m=64,t=3,p=1");
         assert_eq!(cost_of(&hasher.decoy), cost_of(&hash));
+    }
+
+    /// What is kept of the hash before must not show in the next.
+    #[test]
+    fn memory_that_is_kept_changes_nothing() {
+        let password = |text| Password::new(text).expect("long enough");
+        let hash_of = |hasher: &mut Argon2id, text| {
+            let work = Work::Hash { password: password(text), salt: [9; 16] };
+            let Ok(Hashed::Hash(hash)) = hasher.work(&work) else { panic!("there is memory") };
+            hash
+        };
+        let cost = Cost { memory_kib: 64, passes: 2 };
+        let mut hasher = Argon2id::new(cost).expect("a cost");
+        let first = hash_of(&mut hasher, "correct horse");
+        let mut dearer = Argon2id::new(Cost { memory_kib: 128, passes: 1 }).expect("a cost");
+        let other = hash_of(&mut dearer, "battery staple");
+        let verify = |text, against: &PasswordHash| Work::Verify {
+            password: password(text),
+            against: Some(against.clone()),
+        };
+        for _ in 0..2 {
+            assert_eq!(
+                hasher.work(&verify("battery staple", &other)),
+                Ok(Hashed::Verified(true)),
+                "of more memory"
+            );
+            assert_eq!(hasher.work(&verify("correct horse", &other)), Ok(Hashed::Verified(false)));
+            assert_eq!(hasher.work(&verify("correct horse", &first)), Ok(Hashed::Verified(true)));
+            assert_eq!(hash_of(&mut hasher, "correct horse"), first);
+            hasher.rest();
+            assert!(hasher.memory.is_empty());
+        }
+        // What the crate itself makes of it is the same.
+        let argon2 = Argon2::from(Params::new(64, 2, 1, None).expect("a cost"));
+        let theirs: phc::PasswordHash =
+            PasswordHasher::hash_password_with_salt(&argon2, b"correct horse", &[9; 16]).expect("memory");
+        assert_eq!(theirs.to_string(), first.expose());
     }
 
     #[test]

@@ -14,12 +14,14 @@ use crate::limits;
 use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::{Duration, Instant};
 
 /// Requests under way at once: every ticket, and the save that has its own.
 const UNDER_WAY: usize = limits::STORAGE_TICKETS as usize + 1;
+/// How long the hash thread keeps its memory for the next password.
+const HASHING_RESTS: Duration = Duration::from_secs(2);
 /// Places for results: for each answer, for the time of each commit (there are no more of them than of answers that
 /// nobody has taken, for each goes before its group's), and for the death of each thread.
 const RESULTS: usize = UNDER_WAY * 2 + limits::HASH_QUEUE + 2;
@@ -265,7 +267,18 @@ fn commit_groups(mut store: impl Store, requests: &Receiver<(Ticket, Request)>, 
 /// The hash thread's life.
 fn hash_passwords(mut hasher: impl Hasher, passwords: &Receiver<(Ticket, Work)>, back: &Back) {
     yield_to_others();
-    while let Ok((ticket, work)) = passwords.recv() {
+    loop {
+        let (ticket, work) = match passwords.recv_timeout(HASHING_RESTS) {
+            Ok(next) => next,
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                hasher.rest();
+                match passwords.recv() {
+                    Ok(next) => next,
+                    Err(_) => return,
+                }
+            }
+        };
         back.send(Done::Answer(ticket, Answer::Hash(hasher.work(&work))));
         (back.wake)();
     }

@@ -2,7 +2,7 @@
 //!
 //! A tick has two halves. While inputs come, positions change and questions are answered, but who is in whose sight
 //! stays what the last tick left. Then, in [`Play::tick`], those who took an exit arrive, areas settle, newcomers are
-//! told where they are, words held back are said, and moves are told. So nobody is ever told something about a
+//! told where they are, what was said is heard, and moves are told. So nobody is ever told something about a
 //! player that it may not see, and `game_state` is the first that a newcomer is told at all.
 
 use super::area::Areas;
@@ -21,7 +21,7 @@ use super::state::State;
 use super::world::{Spot, World};
 use super::{chat, sight};
 use crate::engine::{Asker, CommitId, Input, ReadingId, Refusal, Roster, To};
-use crate::ids::{AccountId, PlayerId};
+use crate::ids::{AccountId, PlayerId, RegionId};
 use crate::packet::Code;
 use std::collections::BTreeMap;
 
@@ -37,10 +37,8 @@ pub(super) struct Play {
     travellers: Vec<Slot>,
     /// Who is to be told everything in this tick.
     greetings: Vec<Slot>,
-    /// What was said locally, in this tick, by those whom nobody sees yet.
-    held: Vec<(PlayerId, String)>,
-    /// What was said to everybody in this tick.
-    said: Vec<Out>,
+    /// What was said in this tick, in that order.
+    words: Vec<Words>,
     /// All characters, in the world or not.
     pub(super) characters: Characters,
     /// Accounts that are here and have nobody in the world.
@@ -66,8 +64,7 @@ impl Play {
             positions: Positions::default(),
             travellers: Vec::new(),
             greetings: Vec::new(),
-            held: Vec::new(),
-            said: Vec::new(),
+            words: Vec::new(),
             characters: Characters::default(),
             lobby: BTreeMap::new(),
             state: State::new(&world),
@@ -107,7 +104,7 @@ impl Play {
         self.arrive();
         self.areas.settle(&self.world, &mut self.players, fx);
         self.greet(fx);
-        self.say_what_was_held(fx);
+        self.have_words_heard(fx);
         self.positions.send(&mut self.players, fx);
         self.save_some(fx);
         if self.found_again.is_some_and(|tick| fx.clock().tick.0 >= tick) {
@@ -169,6 +166,7 @@ impl Play {
     fn leave(&mut self, fx: &mut impl Effects, id: PlayerId) {
         self.lobby.remove(&id);
         if let Some(player) = self.players.remove(id) {
+            self.have_last_words_heard(fx, &player);
             self.areas.depart(&player, &mut self.players);
             self.save_leaving(fx, &player);
         }
@@ -349,25 +347,48 @@ impl Play {
         let Some(player) = self.players.get_mut(slot) else { return Ok(()) };
         let text = chat::text(message, &self.world.rules)?;
         chat::admit(&mut player.said, &self.world.rules, fx.clock())?;
-        match (channel, player.sees_from()) {
-            (Channel::Global, _) => self.said.push(said(player, channel, text.to_owned())),
-            (Channel::Local, Some(region)) => {
-                fx.send(To::Around(region), &said(player, channel, text.to_owned()));
-            }
-            (Channel::Local, None) => self.held.push((player.id, text.to_owned())),
-        }
+        let packet = said(player, channel, text.to_owned());
+        self.words.push(Words { speaker: player.id, channel, packet });
         Ok(())
     }
 
-    /// What was said to everybody is heard by newcomers too, now that they know where they are. What newcomers and those
-    /// in an exit said is heard where they come out.
-    fn say_what_was_held(&mut self, fx: &mut impl Effects) {
-        self.said.drain(..).for_each(|said| fx.send(To::Everyone, &said));
-        for (id, text) in self.held.drain(..) {
-            let player = self.players.slot(id).and_then(|slot| self.players.get(slot));
-            if let Some((player, region)) = player.and_then(|p| Some((p, p.sees_from()?))) {
-                fx.send(To::Around(region), &said(player, Channel::Local, text));
-            }
+    /// What was said to everybody is heard by newcomers too, now that they know where they are; what was said locally, where
+    /// its speaker came to.
+    fn have_words_heard(&mut self, fx: &mut impl Effects) {
+        for words in self.words.drain(..) {
+            let player = self.players.slot(words.speaker).and_then(|slot| self.players.get(slot));
+            words.tell(player.and_then(Player::sees_from), fx);
+        }
+    }
+
+    /// Whoever goes is heard while it is still in sight, by newcomers too. Of one whom nobody has seen nothing is heard
+    /// locally.
+    fn have_last_words_heard(&mut self, fx: &mut impl Effects, player: &Player) {
+        let last: Vec<Words> = self.words.extract_if(.., |words| words.speaker == player.id).collect();
+        if last.iter().any(|words| words.channel == Channel::Global) {
+            let greetings = std::mem::take(&mut self.greetings);
+            greetings.iter().for_each(|&slot| self.introduce(fx, slot));
+            self.greetings = greetings;
+        }
+        last.into_iter().for_each(|words| words.tell(player.known_in, fx));
+    }
+}
+
+/// What somebody said in this tick.
+#[derive(Debug)]
+struct Words {
+    speaker: PlayerId,
+    channel: Channel,
+    packet: Out,
+}
+
+impl Words {
+    /// Tells them to all, or to those around its speaker's region.
+    fn tell(self, region: Option<RegionId>, fx: &mut impl Effects) {
+        match (self.channel, region) {
+            (Channel::Global, _) => fx.send(To::Everyone, &self.packet),
+            (Channel::Local, Some(region)) => fx.send(To::Around(region), &self.packet),
+            (Channel::Local, None) => {}
         }
     }
 }

@@ -179,14 +179,20 @@ fn the_first_that_a_newcomer_is_told_is_where_it_is() {
     table.walk(d, f32::INFINITY, 0.0);
     let e = table.join(5);
     table.send(e, In::GetNearbyPlayers).unwrap();
-    table.leave(a);
     let sent = table.tick();
     assert_eq!(types(&of(&sent, c)), ["game_state", "chat"]);
     assert_eq!(types(&of(&sent, d)), ["game_state", "position_correction", "game_state", "chat"]);
     assert_eq!(types(&of(&sent, e)), ["game_state", "nearby_players", "game_state", "chat"]);
     let Out::GameState(state) = of(&sent, d)[2] else { unreachable!() };
-    assert_eq!(state.players.len(), 3, "the second shows who is in sight");
-    assert_eq!(types(&of(&sent, b)).last(), Some(&"chat"), "though who said it has left");
+    assert_eq!(state.players.len(), 4, "the second shows who is in sight");
+    // Nor is it the last words of somebody who is gone when the tick is over.
+    let f = table.join(6);
+    table.say(a, Channel::Local, "I go").unwrap();
+    table.say(a, Channel::Global, "goodbye").unwrap();
+    table.leave(a);
+    let sent = table.tick();
+    assert_eq!(types(&of(&sent, b)), ["chat", "chat", "player_left_area", "player_joined_area"]);
+    assert_eq!(types(&of(&sent, f)), ["game_state", "chat", "game_state"]);
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn connect4_under_every_fault() {
 
 #[test]
 fn cut_lines_lose_nothing_and_bring_nothing_twice() {
-    came_back(&sweep_plans(cut_again_and_again, paddock::Paddock::default));
+    came_back(&sweep_plans(cut_again_and_again, paddock::Paddock::polite));
 }
 
 #[cfg(feature = "eternity")]

@@ -100,13 +100,12 @@ async function inMidMatch() {
   await bram.waitForSelector('.link[data-state="lost"]');
   await bram.waitForSelector('.link[data-state="resumed"]');
   await turns(bram, 'mine');
-  // Ada has two in the middle column, Bram one between them: four along the bottom are Ada's.
-  for (const [mine, other, count] of [[2, 2, 4], [1, 1, 6]]) {
+  for (const [mine, other, count] of [[2, 6, 4], [1, 6, 6], [0, 6, 8]]) {
     await drops(bram, other, count);
     await drops(ada, mine, count + 1);
   }
-  await drops(bram, 0, 8);
-  await ada.waitForFunction(() => document.getElementById('match').dataset.moves === '8');
+  await ada.waitForFunction(() => document.getElementById('verdict').textContent === 'You have won: four in a row.');
+  await moves(bram, 9);
   await desk.close();
   await phone.close();
 }

@@ -296,8 +296,8 @@ pub(crate) struct Walker {
     named: u32,
     /// Its words may be changed on their way; it says so in all of them.
     unreliable: bool,
-    /// The last word heard of everybody, near and far: in one tick those near hear first.
-    words: BTreeMap<(PlayerId, bool), u32>,
+    /// The last word heard of everybody.
+    words: BTreeMap<PlayerId, u32>,
 }
 
 impl Script<Eternity> for Walker {
@@ -344,9 +344,9 @@ impl Script<Eternity> for Walker {
                 self.place = self.place.map(|(location, _)| (location, *position));
             }
             Out::Chat { message, .. } if message.contains("????") => {}
-            Out::Chat { from, message, channel } => {
+            Out::Chat { from, message, .. } => {
                 let n = message.parse().map_err(|_| format!("{message:?} was trimmed, and is a number"))?;
-                let last = self.words.insert((from.id, *channel == Channel::Local), n).unwrap_or(0);
+                let last = self.words.insert(from.id, n).unwrap_or(0);
                 if last >= n {
                     return Err(format!("word {n} of {} comes behind its word {last}", from.id));
                 }

@@ -181,8 +181,17 @@ impl Rules {
 #[derive(Default)]
 pub(crate) struct Paddock {
     places: Places,
+    /// Whether nobody does what one is sent away for.
+    is_polite: bool,
     /// Where everybody stood a tick ago.
     before: BTreeMap<PlayerId, Option<RegionId>>,
+}
+
+impl Paddock {
+    /// One in which nobody is sent away.
+    pub(crate) fn polite() -> Paddock {
+        Paddock { is_polite: true, ..Paddock::default() }
+    }
 }
 
 impl Scenario for Paddock {
@@ -196,7 +205,8 @@ impl Scenario for Paddock {
 
     fn script(&mut self, conduct: Conduct, chance: &mut Random) -> Person {
         let unreliable = conduct != Conduct::Honest;
-        Person { unreliable, wordy: !unreliable && chance.chance(0.3), ..Person::default() }
+        let wordy = !unreliable && chance.chance(0.3);
+        Person { unreliable, wordy, misbehaves: wordy && !self.is_polite, ..Person::default() }
     }
 
     #[cfg(feature = "storage")]
@@ -264,6 +274,8 @@ pub(crate) struct Person {
     unreliable: bool,
     /// It says long things.
     wordy: bool,
+    /// At times it does what one is sent away for.
+    misbehaves: bool,
     welcomed: bool,
     /// The last word heard of everybody, and the last step.
     words: BTreeMap<PlayerId, u32>,
@@ -290,7 +302,7 @@ impl Script<Rules> for Person {
             }
             110..150 => In::Look,
             150..160 => In::Hide,
-            160 if self.wordy => In::Misbehave,
+            160 if self.misbehaves => In::Misbehave,
             160..170 => In::Walk { to: RegionId(u32::MAX) },
             _ => In::Walk { to: RegionId(chance.below(u64::from(REGIONS)) as u32) },
         })

@@ -44,12 +44,7 @@ where
 type Entered<In, Out> = Result<(Player<In, Out>, Value), Box<Player<In, Out>>>;
 
 /// Comes back over a new connection; also what `auth_response` holds. `Err`: who is refused, before it reads more.
-fn resume<In, Out>(
-    addr: SocketAddr,
-    path: &str,
-    token: &Value,
-    seq: u64,
-) -> Entered<In, Out>
+fn resume<In, Out>(addr: SocketAddr, path: &str, token: &Value, seq: u64) -> Entered<In, Out>
 where
     In: Serialize + DeserializeOwned,
     Out: Serialize + DeserializeOwned,

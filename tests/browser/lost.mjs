@@ -5,7 +5,7 @@
 
 import assert from 'node:assert/strict';
 import { cutter } from './cutter.mjs';
-import { DESK, LOOKS, PHONE, newContext, openTab, picture, run, step } from './stage.mjs';
+import { DESK, LOOKS, PATIENCE_MS, PHONE, newContext, openTab, picture, run, step } from './stage.mjs';
 
 const url = process.argv[2];
 const line = await cutter(url);
@@ -208,18 +208,17 @@ async function isSeenToMove({ name }, { page }, distance) {
 
 /** Once the walk is over both pages have the walker in the same place. */
 async function agree(walker, watcher) {
-  await walker.page.waitForFunction(() => {
-    const { x, y } = document.getElementById('map').dataset;
-    const before = window.restedAt;
-    window.restedAt = `${x} ${y}`;
-    return before === window.restedAt;
-  }, null, { polling: 400 });
-  const { x, y } = await placeOf(walker.page, walker.name);
-  await watcher.page.waitForFunction(({ name, x, y }) => {
-    const rows = [...document.querySelectorAll('#people-list [data-player]')];
-    const row = rows.find((row) => row.querySelector('.around-name').textContent === name);
-    return row && Math.hypot(row.dataset.x - x, row.dataset.y - y) < 0.1;
-  }, { name: walker.name, x, y });
+  let before = null;
+  const deadline = Date.now() + PATIENCE_MS;
+  for (;;) {
+    const own = await placeOf(walker.page, walker.name);
+    const seen = await placeOf(watcher.page, walker.name);
+    const rests = before !== null && before.x === own.x && before.y === own.y;
+    if (rests && Math.hypot(own.x - seen.x, own.y - seen.y) < 0.1) return;
+    assert(Date.now() < deadline, `the pages agree: ${JSON.stringify({ own, seen })}`);
+    before = own;
+    await walker.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
+  }
 }
 
 async function says(page, words) {

@@ -80,6 +80,7 @@ impl Resumption {
     /// The player is gone, or will be: there is no way back.
     pub fn end(&mut self) {
         self.token = None;
+        self.kept = VecDeque::new();
     }
 
     /// Whether there is a way back.

@@ -100,6 +100,8 @@ fn the_constants() {
         ("LINGERING_PACKETS", limits::LINGERING_PACKETS),
         ("INBOX_PLAYER", limits::INBOX_PLAYER),
         ("INBOX_GAME", limits::INBOX_GAME),
+        ("RESUME_TOKENS", limits::RESUME_TOKENS),
+        ("RESEND_MESSAGES", limits::RESEND_MESSAGES),
         ("INBOX_LINE", limits::INBOX_LINE),
         ("CALLS_GAME", limits::CALLS_GAME),
         ("PARTING_BYTES", limits::PARTING_BYTES),

@@ -77,10 +77,9 @@ impl Resumption {
         Ok(())
     }
 
-    /// The player is gone, or will be: there is no way back.
+    /// The player is gone, or will be: there is no way back, and nothing is kept for it.
     pub fn end(&mut self) {
-        self.token = None;
-        self.kept = VecDeque::new();
+        (self.token, self.kept) = (None, VecDeque::new());
     }
 
     /// Whether there is a way back.

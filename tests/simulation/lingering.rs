@@ -198,3 +198,39 @@ fn where_memory_is_scarce_what_is_kept_goes_and_nobody_else() {
     assert!(response.resumed && response.full_state && response.replayed == 0, "{response:?}");
     is_given_back(stage, talker);
 }
+
+/// What a client asked over a line that it gave up arrives when it has come back over another, and before the server knows
+/// that its answer was read: it is refused, and the token that the client has is good.
+#[test]
+fn a_try_that_comes_late_is_refused() {
+    let mut stage = Stage::new(64 << 20);
+    stage.tick();
+    let (mut ann, entered) = stage.visit(Encoding::Json, guest("Ann"));
+    stage.tick();
+    stage.hear(&mut ann);
+    let first = entered.resume_token.unwrap();
+    stage.shell.reset(ann.conn);
+    let late = stage.shell.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), 1 << 20).unwrap();
+    stage.shell.receive(late, &mut opening(Encoding::Json));
+    let late = Visitor { conn: late, reader: Reader::new(Encoding::Json) };
+    stage.tick();
+    let seq = ann.reader.seq();
+    let request = |token: &str| {
+        let resume = Some(Resume { token: token.to_owned(), seq });
+        ClientControl::AuthRequest(AuthRequest { version: 1, resume, ..AuthRequest::default() })
+    };
+    ann.conn = stage.shell.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), 1 << 20).unwrap();
+    ann.reader.reopen(None);
+    stage.shell.receive(ann.conn, &mut opening(Encoding::Json));
+    stage.say(&ann, Encoding::Json, Kind::Control, &request(&first));
+    // Neither the answer nor the ping behind it is read yet.
+    assert!(stage.shell.unsent(ann.conn) > 0);
+    stage.say(&late, Encoding::Json, Kind::Control, &request(&first));
+    let told = stage.shell.take(late.conn, usize::MAX);
+    assert!(String::from_utf8_lossy(&told).contains("session_expired"));
+    let second = entrance(&stage.hear(&mut ann)).unwrap();
+    assert!(second.resumed && !second.full_state, "{second:?}");
+    stage.shell.reset(ann.conn);
+    let third = stage.come_back(&mut ann, Encoding::Json, &second.resume_token.unwrap());
+    assert!(third.resumed && !third.full_state, "{third:?}");
+}

@@ -43,6 +43,8 @@ const ROUND: usize = 64 << 10;
 const MAX_MESSAGE: usize = 1 << 20;
 /// How many lengths a run has at most: everything is prepared for so many, so that the preparation always costs the same.
 const LENGTHS: usize = 2;
+/// Ticks until a crowd is as it stays: what is sent is kept until its recipients have said, once a second, that they have it.
+const SETTLING: usize = 44;
 
 /// One round of a workload, which has its own number.
 type Rounds = Box<dyn FnMut(usize)>;
@@ -235,8 +237,8 @@ fn pong(encoding: Encoding, rounds: usize) -> Rounds {
         let ping = ClientControl::Ping { time: Some(ClientTime::Whole(1_700_000_000_000 + n as u64)) };
         message(encoding, Kind::Control, &ping)
     };
-    let mut frames: Vec<_> = (0..rounds * PLAYERS).map(frame).collect();
-    Box::new(move |round| {
+    let mut frames: Vec<_> = (0..(SETTLING + rounds) * PLAYERS).map(frame).collect();
+    settled(move |round| {
         let writes = crowd.sink.writes;
         for (at, frame) in frames[round * PLAYERS..][..PLAYERS].iter_mut().enumerate() {
             crowd.receive(at, frame);
@@ -252,8 +254,8 @@ fn broadcast(rounds: usize) -> Rounds {
     const RECIPIENTS: usize = 1000;
     let mut crowd = Crowd::new(square::Square, RECIPIENTS, RECIPIENTS, &Encoding::ALL, |_, _| {});
     let shout = square::In::Shout { text: "x".repeat(128) };
-    let mut frames = vec![message(crowd.players[0].1, Kind::Game, &shout); rounds];
-    Box::new(move |round| {
+    let mut frames = vec![message(crowd.players[0].1, Kind::Game, &shout); SETTLING + rounds];
+    settled(move |round| {
         let writes = crowd.sink.writes;
         crowd.receive(0, &mut frames[round]);
         crowd.begin_tick();
@@ -311,10 +313,16 @@ fn growth(times: usize, rounds: usize) -> Rounds {
     ticks(walkers, rounds)
 }
 
+/// Rounds of which the first have passed already.
+fn settled(mut round: impl FnMut(usize) + 'static) -> Rounds {
+    (0..SETTLING).for_each(&mut round);
+    Box::new(move |later| round(SETTLING + later))
+}
+
 /// Whole ticks: what came is heard, the tick runs, everybody is written to.
 fn ticks(mut walkers: Walkers, rounds: usize) -> Rounds {
-    let mut moves: Vec<Moves> = (0..rounds).map(|_| walkers.next_moves()).collect();
-    Box::new(move |round| {
+    let mut moves: Vec<Moves> = (0..SETTLING + rounds).map(|_| walkers.next_moves()).collect();
+    settled(move |round| {
         walkers.receive(&mut moves[round]);
         walkers.crowd.begin_tick();
         walkers.crowd.flush();

@@ -21,14 +21,23 @@ const OTHERS: usize = 256;
 pub(crate) struct Sink {
     pub(crate) bytes: usize,
     pub(crate) writes: usize,
+    /// The payload of a ping that stood at the end of what came last: the server asks what has arrived.
+    asked: Option<[u8; 8]>,
 }
 
 impl Outgoing for Sink {
     fn write(&mut self, bytes: &[u8]) -> usize {
         self.bytes += bytes.len();
         self.writes += 1;
+        self.asked = self.asked.or(asked_in(bytes));
         bytes.len()
     }
+}
+
+/// The payload of the ping that stands last, where one does.
+fn asked_in(bytes: &[u8]) -> Option<[u8; 8]> {
+    let (head, payload) = bytes.last_chunk::<10>()?.split_first_chunk::<2>()?;
+    (*head == [0x89, 8]).then(|| payload.try_into().ok())?
 }
 
 /// An engine and its players.
@@ -38,6 +47,8 @@ pub(crate) struct Crowd {
     pub(crate) now: Time,
     pub(crate) players: Vec<(ConnId, Encoding)>,
     pub(crate) sink: Sink,
+    /// Who was asked what has arrived, and will say so with the next tick.
+    asked: Vec<(ConnId, [u8; 8])>,
 }
 
 /// What a guest sends to come in: the handshake and the first packet.
@@ -102,6 +113,8 @@ impl Crowd {
         for (at, reader) in readers.iter_mut().enumerate() {
             let (mut received, mut heard) = (Vec::new(), Vec::new());
             crowd.engine.flush(crowd.players[at].0, &mut received, crowd.now);
+            let asked = asked_in(&received).map(|payload| (crowd.players[at].0, payload));
+            crowd.asked.extend(asked);
             reader.receive(&received, &mut heard).expect("it is welcomed");
             heard.into_iter().for_each(|heard| hear(at, heard));
         }
@@ -121,7 +134,14 @@ impl Crowd {
         let ticks = TickClock::new(settings.tick_rate, Time::START);
         let mut engine = Engine::new(settings, 1, [7; 32]);
         engine.add_game(PATH, game).expect("its grids can be laid out");
-        Crowd { engine, ticks, now: Time::START, players: Vec::new(), sink: Sink::default() }
+        Crowd {
+            engine,
+            ticks,
+            now: Time::START,
+            players: Vec::new(),
+            sink: Sink::default(),
+            asked: Vec::new(),
+        }
     }
 
     /// One more guest asks to be let in; what it is told at once goes to `received`.
@@ -135,11 +155,14 @@ impl Crowd {
 
     /// One player sends what [`message`] made.
     pub(crate) fn receive(&mut self, at: usize, frame: &mut [u8]) {
-        self.engine.receive(self.players[at].0, frame, &mut self.sink, self.now);
+        let conn = self.players[at].0;
+        self.engine.receive(conn, frame, &mut self.sink, self.now);
+        self.asked.extend(self.sink.asked.take().map(|payload| (conn, payload)));
     }
 
     /// The next tick comes, without its flush.
     pub(crate) fn begin_tick(&mut self) {
+        self.acknowledge();
         self.now = self.ticks.deadline();
         let tick = self.ticks.advance(self.now).expect("it is due").tick;
         let wall = WallMs(1_700_000_000_000 + self.now.as_millis());
@@ -150,6 +173,18 @@ impl Crowd {
     pub(crate) fn flush(&mut self) {
         while let Some(conn) = self.engine.attention() {
             self.engine.flush(conn, &mut self.sink, self.now);
+            self.asked.extend(self.sink.asked.take().map(|payload| (conn, payload)));
+        }
+    }
+
+    /// Pings are answered, as every client of RFC 6455 does.
+    fn acknowledge(&mut self) {
+        for (conn, payload) in self.asked.drain(..) {
+            let mut pong = [0; 14];
+            // Under a mask of zeros.
+            pong[..2].copy_from_slice(&[0x8a, 0x88]);
+            pong[6..].copy_from_slice(&payload);
+            self.engine.receive(conn, &mut pong, &mut self.sink, self.now);
         }
     }
 }

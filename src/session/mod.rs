@@ -408,7 +408,9 @@ impl Session {
                     self.pinged = now;
                     self.pulse.beat();
                 }
-                (quiet || self.outbox.is_to_ask(now)).then_some(Due::Ping)
+                // Where something waits, the ping goes behind it, with the flush.
+                let asks = self.outbox.is_empty() && self.outbox.is_to_ask(now);
+                (quiet || asks).then_some(Due::Ping)
             }
             Phase::Lingering => (stood >= settings.resume_grace).then_some(Due::GraceOver),
             Phase::Closing => (stood >= limits::LINGER_TIME).then_some(Due::Abandon),

@@ -93,8 +93,8 @@ const WORKLOADS: &[Workload] = workloads! {
     "steady-tick": 1 "tick" x 20, steady_tick;
     "join-json": 10 "join" x 10, |rounds| join(Encoding::Json, rounds);
     "join-postcard": 10 "join" x 10, |rounds| join(Encoding::Postcard, rounds);
-    "world-1x": 1 "tick" x 10, |rounds| growth(1, rounds);
-    "world-10x": 1 "tick" x 10, |rounds| growth(10, rounds);
+    "world-1x": 1 "tick" x 20, |rounds| growth(1, rounds);
+    "world-10x": 1 "tick" x 20, |rounds| growth(10, rounds);
 };
 
 fn main() -> ExitCode {

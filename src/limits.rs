@@ -103,7 +103,7 @@ pub const RESEND_MESSAGES: usize = 256;
 /// Packets of all who stand in the line of arrivals of one game; shared in the same way.
 pub const INBOX_LINE: usize = 1 << 14;
 /// Of `memory_limit`, which part may be kept of what packets were in that all have read, for those to come.
-pub const SPARE_PART: usize = 16;
+pub const SPARE_PART: usize = 8;
 /// Requests over HTTP that wait for one game's tick; a connection has one at a time.
 pub const CALLS_GAME: usize = 1 << 12;
 /// Bytes of what peers that are gone have sent for the coming tick; what is more is forgotten.

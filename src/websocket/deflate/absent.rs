@@ -5,7 +5,7 @@ use crate::websocket::Error;
 
 /// Compresses nothing.
 #[derive(Debug, Default)]
-pub struct Deflater;
+pub struct Deflater {}
 
 impl Deflater {
     /// Does nothing.
@@ -21,7 +21,7 @@ impl Deflater {
 
 /// Inflates nothing.
 #[derive(Debug, Default)]
-pub struct Inflater;
+pub struct Inflater {}
 
 impl Inflater {
     /// Refuses.

@@ -63,8 +63,9 @@ impl Engine {
 
     /// The client has shown that it has its newest token.
     pub(super) fn confirm_token(&mut self, conn: ConnId) {
-        let seat = self.core.peers.get_mut(conn).and_then(|peer| peer.seat.as_mut());
-        if let Some(seat) = seat {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        peer.session.outbox.knows_of_restart();
+        if let Some(seat) = &mut peer.seat {
             self.tokens.confirm(&mut seat.tokens);
         }
     }
@@ -169,12 +170,18 @@ impl Engine {
         let Some(holder) = self.tokens.holder(used) else {
             return self.come_back(conn, id, game, used, now);
         };
-        if self.comes_late(conn, holder) {
+        if !self.is_newest(used, holder) && self.comes_late(conn, holder) {
             return Err(expired());
         }
         let lingering = self.free_player(holder, game, now).ok_or_else(expired)?;
         self.take_over(conn, id, lingering, (used, resume.seq), now);
         Ok(())
+    }
+
+    /// Whether nothing newer was told: whoever has it has heard the last answer, over whichever connection it comes.
+    fn is_newest(&self, token: TokenDigest, holder: ConnId) -> bool {
+        let seat = self.core.peers.get(holder).and_then(|peer| peer.seat.as_ref());
+        seat.is_some_and(|seat| seat.tokens.is_newest(token))
     }
 
     /// Whether a player has come back over a connection that was accepted after this one: what asks here was sent before, over

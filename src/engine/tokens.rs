@@ -36,6 +36,11 @@ impl SeatTokens {
         self.older.clone().into_iter().chain(self.newest)
     }
 
+    /// Whether it was told last.
+    pub(super) fn is_newest(&self, token: TokenDigest) -> bool {
+        self.newest == Some(token)
+    }
+
     /// Whether the client has not shown yet that it has the newest.
     pub(super) fn is_unconfirmed(&self) -> bool {
         !self.older.is_empty()

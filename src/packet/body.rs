@@ -3,12 +3,12 @@
 //! A [`Body`] never changes while anybody has a handle on it. [`Bodies`] keeps a handle of its own on those that it made,
 //! and once nobody else has one writes the next packet of about that size there: what a server says in a steady tick
 //! takes no memory that was not there a moment before. They are used again in the order in which they were made, so that one
-//! look at the oldest says whether there is any; a body that somebody has for longer than [`LIFETIME`] is no longer waited
+//! look at the oldest says whether there is any; a body that somebody has for longer than `LIFETIME` is no longer waited
 //! for, and is freed by the last who has it. A body that is kept keeps nothing but itself.
 //!
 //! Bounds: a body has at most a quarter more memory than bytes, and all that are kept for later at most what
-//! [`Bodies::new`] is told; what is more, or larger than [`LARGEST`], is allocated when it is needed and freed by the
-//! last who has it. What was not needed for [`LIFETIME`] is given back.
+//! [`Bodies::new`] is told; what is more, or larger than `LARGEST`, is allocated when it is needed and freed by the
+//! last who has it. What was not needed for `LIFETIME` is given back.
 
 use crate::time::Time;
 use std::collections::VecDeque;

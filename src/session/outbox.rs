@@ -57,6 +57,8 @@ pub struct Outbox {
     is_away: bool,
     /// Whether something that was never seen has been let go: only a full state helps.
     has_lost: bool,
+    /// Whether it was told everything afresh and has not shown that it knows.
+    owes_state: bool,
     /// The number of the goodbye on the connection that is lost; 0 where none was said.
     goodbye: u64,
     /// Whether a ping is to go behind the batch that belongs to the connection.
@@ -344,7 +346,7 @@ impl Outbox {
         let saw_goodbye = self.goodbye != 0 && seq == self.goodbye;
         let seen = seq - u64::from(saw_goodbye);
         let is_held = (before_oldest..=self.seq).contains(&seen);
-        if !self.keeps || self.has_lost || !is_held {
+        if !self.keeps || self.has_lost || self.owes_state || !is_held {
             return None;
         }
         if let Some(replay) = &mut self.replay {
@@ -366,7 +368,13 @@ impl Outbox {
     pub fn restart(&mut self) {
         self.forget();
         (self.has_lost, self.lagging) = (false, false);
+        self.owes_state = self.keeps;
         self.seq += u64::from(std::mem::take(&mut self.goodbye) != 0);
+    }
+
+    /// The client knows that it was told everything afresh: from here on what it has not seen is replayed again.
+    pub fn knows_of_restart(&mut self) {
+        self.owes_state = false;
     }
 
     /// A new connection goes on with a player's part: what waits here belongs to the connection, and a ping goes behind it.
@@ -377,6 +385,7 @@ impl Outbox {
         self.bytes += player.bytes;
         (self.sequenced, self.greets) = (true, true);
         (self.seq, self.keeps, self.lagging) = (player.seq, player.keeps, player.lagging);
+        self.owes_state = player.owes_state;
         self.replay = player.replay;
         self.busy = true;
         self.check();

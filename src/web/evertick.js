@@ -43,6 +43,13 @@ export const REQUEST_TIMEOUT_MS = 10_000;
 /** How many of the last messages are kept, to be sent again where the server had not taken them: the protocol's number. */
 export const KEPT_MESSAGES = 256;
 
+/** Packets of which only the newest is worth sending again: a walk that is told all at once would be too fast for anybody. */
+export const NEWEST_ONLY = ['position_update'];
+
+/** Messages sent again at once, and the pause between: slower than the server's `message_rate` of 60 a second. */
+const RESENT_AT_ONCE = 20;
+const RESEND_PAUSE_MS = 500;
+
 /** How often a lost connection is tried to be taken up again, and how long before the first time, unless `connect` is told otherwise. */
 export const RECONNECT = { reconnect_attempts: 5, reconnect_delay_ms: 1000 };
 
@@ -313,6 +320,8 @@ export class Evertick {
   /** How many messages the player has sent, and the last of them, the newest last. */
   #sent = 0;
   #kept = [];
+  /** How many of those kept, the newest ones, wait for their turn to be sent again. */
+  #waiting = 0;
   /** Tries to come back since the last time that the server answered one. */
   #tries = 0;
   #retry = null;
@@ -440,7 +449,7 @@ export class Evertick {
   #reset(options) {
     this.#options = { ...RECONNECT, ...options };
     this.#nextId = 1;
-    this.#sent = this.#tries = 0;
+    this.#sent = this.#tries = this.#waiting = 0;
     this.#kept = [];
     this.server = this.session = this.reason = this.latencyMs = null;
     this.seq = 0;
@@ -471,9 +480,10 @@ export class Evertick {
   #transmit(type, data, id) {
     const text = JSON.stringify(id === undefined ? { type, data } : { type, id, data });
     this.#sent += 1;
-    this.#kept.push(text);
+    this.#kept.push({ type, text });
     if (this.#kept.length > KEPT_MESSAGES) this.#kept.shift();
-    if (this.state === 'connected') this.#socket.send(text);
+    if (this.#waiting > 0) this.#waiting = Math.min(this.#waiting + 1, this.#kept.length);
+    else if (this.state === 'connected') this.#socket.send(text);
     this.#emit('client:sent', { type, id, data });
   }
 
@@ -539,7 +549,9 @@ export class Evertick {
       if (!comesBack) [this.seq, this.#sent] = [this.#options.resume.seq, session.received];
       this.#anySeq = session.full_state;
       const missing = Math.max(this.#sent - session.received, 0);
-      this.#kept = missing === 0 ? [] : this.#kept.slice(-missing);
+      this.#kept = missing === 0 ? [] : this.#worthSending(this.#kept.slice(-missing));
+      // What is not sent again is never taken: the count goes on with what is.
+      this.#sent = session.received + this.#kept.length;
     } else if (comesBack) {
       // The server was restarted, and nobody knows what it had taken: twice would be worse than never.
       [this.seq, this.#sent, this.#kept] = [0, 0, []];
@@ -550,13 +562,32 @@ export class Evertick {
     this.#isIn = true;
     this.#tries = 0;
     clearTimeout(this.#retry);
-    if (comesBack) for (const text of this.#kept) this.#socket.send(text);
+    if (comesBack) this.#waiting = this.#kept.length;
+    this.#resend(this.#socket);
     this.#closeLeft();
     this.#setState('connected');
     this.#emit(comesBack ? 'client:resumed' : 'client:connected', { session });
     this.#startPulse();
     this.#opening?.resolve(session);
     this.#opening = null;
+  }
+
+  /** Of what the server has not taken: all but what a newer one has taken the place of. */
+  #worthSending(messages) {
+    const newestOnly = this.#options.newestOnly ?? NEWEST_ONLY;
+    const newest = new Map(messages.map(({ type }, at) => [type, at]));
+    return messages.filter(({ type }, at) => !newestOnly.includes(type) || newest.get(type) === at);
+  }
+
+  /** Sends again what waits, no faster than the server takes it; what is sent meanwhile waits behind it. */
+  #resend(socket) {
+    // Lost again: the next connection begins anew.
+    if (this.#socket !== socket || this.#waiting === 0) return;
+    const first = this.#kept.length - this.#waiting;
+    const now = this.#kept.slice(first, first + RESENT_AT_ONCE);
+    for (const { text } of now) socket.send(text);
+    this.#waiting -= now.length;
+    if (this.#waiting > 0) setTimeout(() => this.#resend(socket), RESEND_PAUSE_MS);
   }
 
   #settle(type, re, data) {
@@ -592,6 +623,7 @@ export class Evertick {
     clearTimeout(this.#retry);
     const socket = this.#socket;
     this.#socket = null;
+    this.#waiting = 0;
     // It stays open, and is held: browsers close what nobody holds any more.
     if (socket && socket.readyState !== WEBSOCKET_CLOSED) this.#left.add(socket);
     const { reconnect_attempts: attempts, reconnect_delay_ms: first } = this.#options;

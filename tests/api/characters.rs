@@ -82,6 +82,8 @@ fn a_character_is_made_chosen_and_deleted_over_http() {
     let (player, _) = enter(&server, &ann);
     assert_eq!(delete(&ann, 1).refusal(), (409, "conflict".into()));
     drop(player);
+    let signed = rest(&server, &ann, "DELETE", "/api/characters/+2", Value::Null);
+    assert_eq!(signed.status, 404, "a sign is no digit");
     assert_eq!(delete(&ann, 2).status, 204);
     assert_eq!(delete(&ann, 2).status, 404);
     assert_eq!(create(&server, &ann, "Two").json()["id"], 6, "no id is used again");

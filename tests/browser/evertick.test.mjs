@@ -320,6 +320,29 @@ describe('coming back', () => {
     assert.deepEqual([client.state, client.reason.code], ['ended', 'sequence'], 'a batch that came is not taken again');
   });
 
+  it('sends only the newest place again, and no faster than the server takes it', async () => {
+    const { client, socket } = await join();
+    for (let x = 0; x < 80; x += 1) client.send('position_update', { position: { x, y: 0 }, velocity: { x: 1, y: 0 } });
+    for (let n = 0; n < 50; n += 1) say(client, `word ${n}`);
+    socket.ends(1006);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+    const places = second.sent.filter(({ type }) => type === 'position_update').map(({ data }) => data.position.x);
+    assert.deepEqual([places, words(second).length], [[79], 19]);
+    say(client, 'meanwhile');
+    assert.equal(words(second).length, 19, 'it waits behind the others');
+    // Lost in between: the count is of what was sent again.
+    mock.timers.tick(500);
+    assert.equal(words(second).length, 39);
+    second.ends(1006);
+    const third = tries(1000);
+    third.batch(0, { type: 'connected', data: CONNECTED });
+    third.batch(0, { type: 'auth_response', data: { ...RESUMED, resume_token: 'third', received: 1 + 1 + 39 } });
+    mock.timers.tick(500);
+    assert.deepEqual(words(third), [...Array.from({ length: 11 }, (_, n) => `word ${39 + n}`), 'meanwhile']);
+  });
+
   it('waits twice as long each time, with jitter, and gives up after so many tries', async () => {
     const { client, socket } = await join({ guest: 'Ada', reconnect_attempts: 3, reconnect_delay_ms: 100 });
     const heard = told(client);
@@ -445,6 +468,7 @@ describe('coming back', () => {
     const second = tries(1000);
     second.batch(0, { type: 'connected', data: CONNECTED });
     second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+    for (let sent = 0; sent < KEPT_MESSAGES; sent += 20) mock.timers.tick(500);
     assert.deepEqual([words(second).length, words(second)[0], words(second).at(-1)], [KEPT_MESSAGES, '1', String(KEPT_MESSAGES)]);
     client.close();
   });

@@ -73,6 +73,22 @@ impl Stage {
         entrance(&self.hear(visitor)).unwrap()
     }
 
+    /// Comes back in JSON, and is lost again before it answers. What was sent to it.
+    fn come_back_unheard(&mut self, visitor: &Visitor, token: &str) -> String {
+        let conn = self.shell.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), 1 << 20).unwrap();
+        self.shell.receive(conn, &mut opening(Encoding::Json));
+        self.shell.attend(usize::MAX);
+        let resume = Some(Resume { token: token.to_owned(), seq: visitor.reader.seq() });
+        let request =
+            ClientControl::AuthRequest(AuthRequest { version: 1, resume, ..AuthRequest::default() });
+        let lost = Visitor { conn, reader: Reader::new(Encoding::Json) };
+        self.say(&lost, Encoding::Json, Kind::Control, &request);
+        self.tick();
+        let told = self.shell.take(conn, usize::MAX);
+        self.shell.reset(conn);
+        String::from_utf8_lossy(&told).into_owned()
+    }
+
     fn say<P: Serialize>(&mut self, visitor: &Visitor, encoding: Encoding, kind: Kind, packet: &P) {
         let (mut message, mut frame) = (Vec::new(), Vec::new());
         encode_client(encoding, kind, None, packet, &mut message).unwrap();
@@ -233,4 +249,43 @@ fn a_try_that_comes_late_is_refused() {
     stage.shell.reset(ann.conn);
     let third = stage.come_back(&mut ann, Encoding::Json, &second.resume_token.unwrap());
     assert!(third.resumed && !third.full_state, "{third:?}");
+}
+
+/// The answer that told it was lost on its way, so that the same was asked once more: the second said that nothing was missed.
+#[test]
+fn a_full_state_is_owed_until_the_client_knows_of_it() {
+    let mut stage = Stage::new(64 << 20);
+    stage.tick();
+    // In another encoding everything is told afresh.
+    let (mut ann, entered) = stage.visit(Encoding::Postcard, guest("Ann"));
+    stage.tick();
+    stage.hear(&mut ann);
+    let token = entered.resume_token.unwrap();
+    stage.shell.reset(ann.conn);
+    for _ in 0..3 {
+        let told = stage.come_back_unheard(&ann, &token);
+        assert!(told.contains(r#""resumed":true"#) && told.contains(r#""full_state":true"#), "{told}");
+    }
+}
+
+/// A client that had opened a second connection beforehand was refused with the token that it had just been told.
+#[test]
+fn the_newest_token_resumes_over_a_connection_that_was_opened_before() {
+    let mut stage = Stage::new(64 << 20);
+    stage.tick();
+    let (mut ann, entered) = stage.visit(Encoding::Json, guest("Ann"));
+    stage.tick();
+    stage.hear(&mut ann);
+    let spare = stage.shell.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), 1 << 20).unwrap();
+    stage.shell.receive(spare, &mut opening(Encoding::Json));
+    stage.tick();
+    stage.shell.reset(ann.conn);
+    let second = stage.come_back(&mut ann, Encoding::Json, &entered.resume_token.unwrap());
+    let spare = Visitor { conn: spare, reader: Reader::new(Encoding::Json) };
+    let resume = Some(Resume { token: second.resume_token.unwrap(), seq: ann.reader.seq() });
+    let request = ClientControl::AuthRequest(AuthRequest { version: 1, resume, ..AuthRequest::default() });
+    stage.say(&spare, Encoding::Json, Kind::Control, &request);
+    let told = stage.shell.take(spare.conn, usize::MAX);
+    let told = String::from_utf8_lossy(&told).into_owned();
+    assert!(told.contains(r#""resumed":true"#), "{told}");
 }

@@ -51,7 +51,7 @@ impl Play {
             }
             (Delete, ["characters", id]) => {
                 // What is no number is nobody's id.
-                return self.delete(fx, account_of(call)?, id.parse().unwrap_or(0));
+                return self.delete(fx, account_of(call)?, as_number(id).unwrap_or(0));
             }
             (Get, ["world", "state"]) => self.answer_state(fx),
             (Get, ["world", "shards"]) => {
@@ -159,12 +159,7 @@ fn account_of(call: &Call) -> Result<AccountId, Refusal> {
 }
 
 fn number<T: std::str::FromStr>(call: &Call, name: &str) -> Result<Option<T>, Refusal> {
-    let parse = |text: String| {
-        // Rust reads a leading `+`; nobody else's numbers have one.
-        let digits = text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|_| digits)
-    };
-    match call.query(name)?.map(parse) {
+    match call.query(name)?.map(|text| as_number(&text)) {
         Some(None) => Err(Refusal::new(Code::Invalid, format!("{name} is a number"))),
         value => Ok(value.flatten()),
     }
@@ -172,3 +167,9 @@ fn number<T: std::str::FromStr>(call: &Call, name: &str) -> Result<Option<T>, Re
 
 /// What [`Play`] remembers of the last census: when it was, and the answer.
 pub(super) type Census = Option<(Tick, Arc<Value>)>;
+
+/// What only digits say. (Rust reads a leading `+` too; nobody else's numbers have one.)
+fn as_number<T: std::str::FromStr>(text: &str) -> Option<T> {
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|_| digits)
+}

@@ -142,6 +142,11 @@ fuzz_target!(|run: Run| {
     fuzz.leave();
 });
 
+/// How long lost players linger: shorter than a server would have it, so that some runs see its end.
+const GRACE: Duration = Duration::from_secs(1);
+/// Ticks in which the sweep comes to all whose grace is over.
+const SWEPT: usize = 40;
+
 fn shell(limits: &Limits) -> Shell {
     let mut settings = Settings::default();
     let choose = |few: bool, a: usize, b: usize| if few { a } else { b };
@@ -152,6 +157,7 @@ fn shell(limits: &Limits) -> Shell {
     settings.registry.connect_rate = choose(limits.counts_addresses, 2, 0) as u32;
     settings.session.max_message = choose(limits.small_messages, 512, 16 << 10);
     settings.session.outbox_limit = 128 << 10;
+    settings.session.resume_grace = GRACE;
     let rate = TickRate::default();
     let mut engine = Engine::new(settings, 1, [7; 32]);
     engine.add_game(PATH, Eternity::new(GAME.clone())).expect("the embedded world");
@@ -332,12 +338,17 @@ impl Fuzz {
         });
     }
 
-    /// Everybody goes, and nothing is left.
+    /// Everybody goes, those who may come back after their grace, and nothing is left.
     fn leave(mut self) {
         for peer in &self.peers {
             self.shell.reset(peer.conn);
         }
         self.tick();
+        let over = self.shell.now() + GRACE;
+        self.shell.advance(over);
+        for _ in 0..SWEPT {
+            self.tick();
+        }
         self.shell.attend(usize::MAX);
         let engine = self.shell.engine();
         engine.audit().expect("the books balance");

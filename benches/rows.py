@@ -117,6 +117,8 @@ def memory_each(server, address, path, first=None, waits_for=None):
             if time.monotonic() >= until:
                 return
 
+    # What starting takes is given back soon: the hash thread's memory after two seconds.
+    time.sleep(5)
     before = resident(server)
     for number in range(PEERS):
         peers.append(Peer(address, number, path, first(number) if first else None))

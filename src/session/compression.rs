@@ -44,7 +44,7 @@ impl Scratch {
         write: impl FnOnce(&mut Batch<'_>),
     ) -> Option<Compressed<'_>> {
         let agreed = agreed.filter(|_| len > self.compressor.over)?;
-        let Compressor { deflater, shared, held, fragment, message, .. } = &mut self.compressor;
+        let Compressor { deflater, shared, held, fragment, message, around, .. } = &mut self.compressor;
         message.clear();
         let mut batch = Batch {
             pieces: Pieces::new(message),
@@ -53,6 +53,7 @@ impl Scratch {
             shared,
             held,
             fragment,
+            around,
         };
         write(&mut batch);
         batch.pieces.finish();
@@ -93,6 +94,8 @@ struct Compressor {
     fragment: Vec<u8>,
     /// Where one message is put together.
     message: Vec<u8>,
+    /// Where what stands around bodies is put together.
+    around: Vec<u8>,
 }
 
 /// A body that many are sent, and what it is compressed.
@@ -121,12 +124,20 @@ pub(super) struct Batch<'s> {
     shared: &'s mut HashMap<usize, Shared>,
     held: &'s mut usize,
     fragment: &'s mut Vec<u8>,
+    around: &'s mut Vec<u8>,
 }
 
 impl Batch<'_> {
     /// Appends what stands around bodies.
     pub(super) fn store(&mut self, bytes: &[u8]) {
         self.pieces.store(bytes);
+    }
+
+    /// Appends what `write` appends to what it is given.
+    pub(super) fn store_written(&mut self, write: impl FnOnce(&mut Vec<u8>)) {
+        self.around.clear();
+        write(self.around);
+        self.pieces.store(self.around);
     }
 
     /// Appends a body.

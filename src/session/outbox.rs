@@ -730,9 +730,7 @@ fn write_compressed<'a>(
 ) -> bool {
     let encoding = stamp.encoding;
     let compressed = out.compress(len, stamp.deflate, |batch| {
-        let mut numbers = Vec::with_capacity(BatchHead::MAX_LEN);
-        head.begin(encoding, packets, &mut numbers);
-        batch.store(&numbers);
+        batch.store_written(|numbers| head.begin(encoding, packets, numbers));
         for (i, body) in bodies.enumerate() {
             if i > 0 {
                 batch.store(packet::separator(encoding));

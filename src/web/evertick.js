@@ -481,10 +481,18 @@ export class Evertick {
     const text = JSON.stringify(id === undefined ? { type, data } : { type, id, data });
     this.#sent += 1;
     this.#kept.push({ type, text });
-    if (this.#kept.length > KEPT_MESSAGES) this.#kept.shift();
-    if (this.#waiting > 0) this.#waiting = Math.min(this.#waiting + 1, this.#kept.length);
+    if (this.#waiting > 0) this.#waiting += 1;
     else if (this.state === 'connected') this.#socket.send(text);
+    if (this.#kept.length > KEPT_MESSAGES) this.#dropOldest();
     this.#emit('client:sent', { type, id, data });
+  }
+
+  #dropOldest() {
+    this.#kept.shift();
+    if (this.#waiting <= this.#kept.length) return;
+    // It was still to be sent: the server never takes it, so that it does not count.
+    this.#waiting -= 1;
+    this.#sent -= 1;
   }
 
   #receive(text) {

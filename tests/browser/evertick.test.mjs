@@ -461,6 +461,25 @@ describe('coming back', () => {
     client.close();
   });
 
+  it('does not count what it has to drop before its turn to be sent again', async () => {
+    const { client, socket } = await join();
+    for (let n = 0; n < KEPT_MESSAGES; n += 1) say(client, String(n));
+    socket.ends(1006);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+    // Twenty are sent again. Thirty more and a ping push the oldest out: eleven of them were never sent.
+    for (let n = 0; n < 30; n += 1) say(client, `late ${n}`);
+    mock.timers.tick(500);
+    assert.deepEqual(words(second).slice(18, 22), ['18', '19', '31', '32']);
+    second.ends(1006);
+    const third = tries(1000);
+    third.batch(0, { type: 'connected', data: CONNECTED });
+    third.batch(0, { type: 'auth_response', data: { ...RESUMED, resume_token: 'third', received: 1 + words(second).length } });
+    assert.equal(words(third)[0], '51', 'nothing twice');
+    client.close();
+  });
+
   it('keeps the last messages only', async () => {
     const { client, socket } = await join();
     socket.ends(1006);

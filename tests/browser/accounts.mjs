@@ -7,6 +7,7 @@
 
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { ownPlace } from './map.mjs';
 import { DESK, LOOKS, newContext, openTab, picture, refusedWith, run as stage, step } from './stage.mjs';
 
 const PASSWORD = 'correct horse';
@@ -66,18 +67,18 @@ async function makesTwoCharacters(page) {
 async function walks(page) {
   step('one of them enters the world and walks');
   await enters(page, mira);
-  const start = await placeOf(page);
+  const start = await ownPlace({ page });
   await page.keyboard.down('a');
   await page.waitForFunction(({ x }) => document.getElementById('map').dataset.x < x - 10, start);
   await page.keyboard.up('a');
-  return placeOf(page);
+  return ownPlace({ page });
 }
 
 async function comesBackAfterReload(page, place) {
   step('a reload comes back in at the same place');
   await page.reload();
   await isInside(page, mira);
-  const again = await placeOf(page);
+  const again = await ownPlace({ page });
   assert(Math.hypot(again.x - place.x, again.y - place.y) < SLACK, `${JSON.stringify(again)} is where one was, ${JSON.stringify(place)}`);
 }
 
@@ -238,13 +239,6 @@ function rowOf(page, name) {
 async function isInside(page, name) {
   await page.waitForSelector('body[data-phase="world"]');
   await page.waitForFunction((name) => document.getElementById('map').dataset.you === name, name);
-}
-
-async function placeOf(page) {
-  return page.evaluate(() => {
-    const { x, y } = document.getElementById('map').dataset;
-    return { x: Number(x), y: Number(y) };
-  });
 }
 
 /** The complaint stands beside its field, which is marked. */

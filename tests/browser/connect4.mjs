@@ -4,6 +4,7 @@
 //   node connect4.mjs http://127.0.0.1:8080 [folder for screenshots]
 
 import assert from 'node:assert/strict';
+import { enterHall, moves, turns } from './board.mjs';
 import { DESK, LOOKS, PHONE, newContext, openTab, picture, run, step } from './stage.mjs';
 
 /** By page: the packets that it sent. */
@@ -193,26 +194,15 @@ async function takePictures() {
 }
 
 /** Goes through the door, into the hall or, by a link, to a match. */
-async function enter(page, name, phase = 'hall') {
+async function enter(page, name, phase) {
   sent.set(page, []);
   page.on('websocket', (socket) => socket.on('framesent', ({ payload }) => sent.get(page).push(JSON.parse(payload))));
-  await page.waitForSelector('body[data-phase="door"]');
-  await page.fill('#door-name', name);
-  await page.click('#door-enter');
-  await page.waitForSelector(`body[data-phase="${phase}"]`);
+  await enterHall(page, name, phase);
 }
 
 /** What a page has sent since it came in. */
 function sentBy(page) {
   return sent.get(page);
-}
-
-async function turns(page, whose) {
-  await page.waitForSelector(`#match[data-turn="${whose}"]`);
-}
-
-async function moves(page, count) {
-  await page.waitForSelector(`#match[data-moves="${count}"]`);
 }
 
 /** All discs lie. */

@@ -4,8 +4,16 @@
 //   node lost.mjs http://127.0.0.1:8080 [folder for screenshots]
 
 import assert from 'node:assert/strict';
+import { enterHall, moves, turns } from './board.mjs';
 import { cutter } from './cutter.mjs';
-import { DESK, LOOKS, PATIENCE_MS, PHONE, newContext, openTab, picture, run, step } from './stage.mjs';
+import { agree, enter, hears, isSeenToMove, sees, setsOutFor, stops } from './map.mjs';
+import { DESK, LOOKS, PHONE, newContext, openTab, picture, run, step } from './stage.mjs';
+
+/**
+ * Where Ada's walks lead to, east and west of where newcomers appear: far enough that she is still on her way when she
+ * has come back, and in sight of whoever stands there (three regions each way: they see the regions from 64 to 160).
+ */
+const [EAST, WEST] = [{ x: 152, y: 112 }, { x: 72, y: 112 }];
 
 const url = process.argv[2];
 const line = await cutter(url);
@@ -23,14 +31,14 @@ try {
 
 async function inMidWalk() {
   const context = await newContext(DESK);
-  const ada = await enterWorld(context, line.url, 'Ada');
-  const bram = await enterWorld(context, url, 'Bram');
+  const ada = await openWorld(context, line.url, 'Ada');
+  const bram = await openWorld(context, url, 'Bram');
   await sees(bram, ada.name);
   await sees(ada, bram.name);
 
   step('the line is cut in mid-walk, and the walk goes on');
   for (let time = 1; time <= 3; time += 1) {
-    await walksSomeWay(ada, bram, time % 2 === 0 ? -1 : 1);
+    await setsOut(ada, bram, time % 2 === 0 ? WEST : EAST);
     assert(line.cut() > 0);
     await ada.page.waitForSelector('body[data-phase="lost"]');
     await says(bram.page, `While you were away, ${time}`);
@@ -41,6 +49,7 @@ async function inMidWalk() {
     await hears(bram.page, ada.name, `Said into the dark, ${time}`);
     await walksOn(ada, bram);
   }
+  await stops(ada);
   await agree(ada, bram);
   const wire = wires.get(ada.page);
   const entrances = packets(wire, 'auth_response');
@@ -54,12 +63,13 @@ async function inMidWalk() {
   }
 
   step('the plug is pulled in mid-walk, and the walk goes on');
-  await walksSomeWay(ada, bram, 1);
+  await setsOut(ada, bram, WEST);
   await ada.page.click('#plug-button');
   await ada.page.waitForSelector('body[data-phase="lost"]');
   assert.match(await ada.page.textContent('#link-words'), /^Resuming, 1 of 5$/);
   await ada.page.waitForSelector('body[data-phase="world"] .link[data-state="resumed"]');
   await walksOn(ada, bram);
+  await stops(ada);
   await agree(ada, bram);
   await says(ada.page, 'I am back');
   await hears(bram.page, ada.name, 'I am back');
@@ -70,11 +80,11 @@ async function inMidWalk() {
 async function inMidMatch() {
   const desk = await newContext(DESK);
   const phone = await newContext(PHONE);
-  const ada = await enterHall(desk, new URL('/connect4', line.url).href, 'Ada');
+  const ada = await openHall(desk, new URL('/connect4', line.url).href, 'Ada');
   await ada.click('#play-friend');
   await ada.waitForSelector('#match:not([hidden])');
   const { pathname, hash } = new URL(await ada.inputValue('#share-link'));
-  const bram = await enterHall(phone, new URL(pathname + hash, url).href, 'Bram', 'match');
+  const bram = await openHall(phone, new URL(pathname + hash, url).href, 'Bram', 'match');
 
   step('the line is cut in mid-match: what the other did meanwhile is there');
   await drops(ada, 3, 1);
@@ -114,14 +124,14 @@ async function takePictures() {
   for (const [look, options] of Object.entries(LOOKS)) {
     step(`a picture: ${look}`);
     const context = await newContext(options);
-    const cleo = await enterWorld(context, url, 'Cleo');
+    const cleo = await openWorld(context, url, 'Cleo');
     await cleo.page.waitForFunction(() => document.getElementById('arrival').getAnimations().length === 0);
     await cleo.page.click('#plug-button');
     await cleo.page.waitForSelector('body[data-phase="lost"]');
     await picture(cleo.page, `lost-${look}`);
     await cleo.page.waitForSelector('.link[data-state="resumed"]');
     await picture(cleo.page, `resumed-${look}`);
-    const dora = await enterHall(context, new URL('/connect4', url).href, 'Dora');
+    const dora = await openHall(context, new URL('/connect4', url).href, 'Dora');
     await dora.click('#play-bot');
     await dora.waitForSelector('#match:not([hidden])');
     await dora.click('#plug-button');
@@ -145,20 +155,13 @@ async function open(context, address, who) {
   return page;
 }
 
-async function enterWorld(context, address, wish) {
-  const page = await open(context, address, wish);
-  await page.fill('#door-name', wish);
-  await page.click('#door-enter');
-  await page.waitForSelector('body[data-phase="world"]');
-  await page.waitForFunction(() => document.getElementById('place-coordinates').textContent !== '');
-  return { page, name: await page.evaluate(() => document.getElementById('map').dataset.you) };
+async function openWorld(context, address, wish) {
+  return enter(await open(context, address, wish), wish);
 }
 
-async function enterHall(context, address, name, phase = 'hall') {
+async function openHall(context, address, name, phase) {
   const page = await open(context, address, name);
-  await page.fill('#door-name', name);
-  await page.click('#door-enter');
-  await page.waitForSelector(`body[data-phase="${phase}"]`);
+  await enterHall(page, name, phase);
   return page;
 }
 
@@ -173,24 +176,11 @@ function sent(wire, type) {
 
 // --- on the map ------------------------------------------------------------------------------------------------------
 
-async function sees({ page }, name) {
-  await page.waitForFunction((wanted) => [...document.querySelectorAll('#people-list .around-name')].some(({ textContent }) => textContent === wanted), name);
-}
-
-/** Where somebody stands, by the page of somebody who sees them. */
-async function placeOf(page, name) {
-  return page.evaluate((wanted) => {
-    const rows = [...document.querySelectorAll('#people-list [data-player]')];
-    const { x, y } = (rows.find((row) => row.querySelector('.around-name').textContent === wanted) ?? document.getElementById('map')).dataset;
-    return { x: Number(x), y: Number(y) };
-  }, name);
-}
-
-/** Sets out for a place far away, and is seen to be on the way. */
-async function walksSomeWay(walker, watcher, way) {
-  const { x, y, width, height } = await walker.page.locator('#map').boundingBox();
-  await walker.page.mouse.click(x + width / 2 + way * 420, y + height / 2 + 20);
-  await isSeenToMove(walker, watcher, 1);
+/** Sets out, and is seen to be on the way. */
+async function setsOut(walker, watcher, place) {
+  const moved = isSeenToMove(walker, watcher, 1);
+  await setsOutFor(walker, place);
+  await moved;
 }
 
 /** Is seen to go on, without having been told to. */
@@ -198,37 +188,9 @@ async function walksOn(walker, watcher) {
   await isSeenToMove(walker, watcher, 2);
 }
 
-async function isSeenToMove({ name }, { page }, distance) {
-  await page.waitForFunction(({ name, from, distance }) => {
-    const rows = [...document.querySelectorAll('#people-list [data-player]')];
-    const row = rows.find((row) => row.querySelector('.around-name').textContent === name);
-    return row && Math.hypot(row.dataset.x - from.x, row.dataset.y - from.y) > distance;
-  }, { name, from: await placeOf(page, name), distance });
-}
-
-/** Once the walk is over both pages have the walker in the same place. */
-async function agree(walker, watcher) {
-  let before = null;
-  const deadline = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const own = await placeOf(walker.page, walker.name);
-    const seen = await placeOf(watcher.page, walker.name);
-    const rests = before !== null && before.x === own.x && before.y === own.y;
-    if (rests && Math.hypot(own.x - seen.x, own.y - seen.y) < 0.1) return;
-    assert(Date.now() < deadline, `the pages agree: ${JSON.stringify({ own, seen })}`);
-    before = own;
-    await walker.page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
-  }
-}
-
 async function says(page, words) {
   await page.fill('#chat-input', words);
   await page.press('#chat-input', 'Enter');
-}
-
-async function hears(page, name, words) {
-  await page.waitForFunction(({ name, words }) => [...document.querySelectorAll('#chat-log .chat-line')]
-    .some((line) => line.querySelector('.chat-name')?.textContent === name && line.querySelector('.chat-words').textContent === words), { name, words });
 }
 
 /** How often a page has these words in its chat. */
@@ -243,12 +205,4 @@ async function drops(page, column, count) {
   await turns(page, 'mine');
   await page.click(`.column[data-column="${column}"]`);
   await moves(page, count);
-}
-
-async function turns(page, whose) {
-  await page.waitForSelector(`#match[data-turn="${whose}"]`);
-}
-
-async function moves(page, count) {
-  await page.waitForSelector(`#match[data-moves="${count}"]`);
 }

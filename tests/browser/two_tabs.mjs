@@ -3,14 +3,15 @@
 //   node two_tabs.mjs http://127.0.0.1:8080 [folder for screenshots]
 
 import assert from 'node:assert/strict';
-import { DESK, LOOKS, PATIENCE_MS, newContext, openTab, picture, run, step } from './stage.mjs';
+import { agree, clickMap, enter, hears, isSeenToMove, nextFrame, ownPlace, placeSeen, sees } from './map.mjs';
+import { DESK, LOOKS, newContext, openTab, picture, run, step } from './stage.mjs';
 
 await run('two tabs met, walked, talked and parted', meet, takePictures);
 
 async function meet() {
   const context = await newContext(DESK);
-  const ada = await enter(context, 'Ada');
-  const bram = await enter(context, 'Bram');
+  const ada = await open(context, 'Ada');
+  const bram = await open(context, 'Bram');
   step('a name that is none is refused at the door');
   await isRefused(context, '!');
 
@@ -57,8 +58,8 @@ async function takePictures() {
   for (const [look, options] of Object.entries(LOOKS)) {
     step(`a picture: ${look}`);
     const context = await newContext(options);
-    const cleo = await enter(context, 'Cleo');
-    const dora = await enter(context, 'Dora');
+    const cleo = await open(context, 'Cleo');
+    const dora = await open(context, 'Dora');
     await sees(cleo, dora.name);
     await comesNear(cleo, dora);
     // The name of the place fades over the map when one arrives.
@@ -71,80 +72,31 @@ async function takePictures() {
   }
 }
 
-/** Opens a tab and goes in; gives back the page and the name that the server gave. */
-async function enter(context, wish) {
-  const page = await knock(context, wish);
-  await page.waitForSelector('body[data-phase="world"]');
-  await page.waitForFunction(() => document.getElementById('place-coordinates').textContent !== '');
-  const name = await page.evaluate(() => document.getElementById('map').dataset.you);
-  return { page, name };
-}
-
-/** Opens a tab and asks to come in under a name. */
-async function knock(context, wish) {
-  const page = await openTab(context, '/', wish);
-  await page.fill('#door-name', wish);
-  await page.click('#door-enter');
-  return page;
+async function open(context, wish) {
+  return enter(await openTab(context, '/', wish), wish);
 }
 
 async function isRefused(context, wish) {
-  const page = await knock(context, wish);
+  const page = await openTab(context, '/', wish);
+  await page.fill('#door-name', wish);
+  await page.click('#door-enter');
   await page.waitForFunction(() => document.getElementById('door-trouble').textContent.includes('name'));
   await page.close();
 }
 
-async function sees({ page }, name) {
-  await page.waitForFunction((wanted) => [...document.querySelectorAll('#people-list .around-name')].some(({ textContent }) => textContent === wanted), name);
-}
-
-/** Where one stands, by their own page or by the page of somebody who sees them. */
-async function placeOf(page, name) {
-  return page.evaluate((wanted) => {
-    const rows = [...document.querySelectorAll('#people-list [data-player]')];
-    const { x, y } = (rows.find((row) => row.querySelector('.around-name').textContent === wanted) ?? document.getElementById('map')).dataset;
-    return { x: Number(x), y: Number(y) };
-  }, name);
-}
-
 /** Walks until the one who watches has seen some way of it. */
 async function movesInSightOf(walker, watcher, { start, stop }) {
-  const before = await placeOf(watcher.page, walker.name);
+  const moved = isSeenToMove(walker, watcher, 3);
   await start();
-  await watcher.page.waitForFunction(({ name, from }) => {
-    const rows = [...document.querySelectorAll('#people-list [data-player]')];
-    const row = rows.find((row) => row.querySelector('.around-name').textContent === name);
-    return row && Math.hypot(row.dataset.x - from.x, row.dataset.y - from.y) > 3;
-  }, { name: walker.name, from: before });
+  await moved;
   await stop();
-}
-
-/** Once the walk is over both pages have the walker in the same place. */
-async function agree(walker, watcher) {
-  let before = null;
-  const deadline = Date.now() + PATIENCE_MS;
-  for (;;) {
-    const own = await placeOf(walker.page, walker.name);
-    const seen = await placeOf(watcher.page, walker.name);
-    const rests = before !== null && before.x === own.x && before.y === own.y;
-    if (rests && Math.hypot(own.x - seen.x, own.y - seen.y) < 0.1) return;
-    assert(Date.now() < deadline, `the pages agree: ${JSON.stringify({ own, seen })}`);
-    before = own;
-    await walker.page.evaluate(nextFrame);
-  }
-}
-
-/** A click on the map, so many pixels from its middle, where one stands oneself. */
-async function clickMap(page, right, down) {
-  const { x, y, width, height } = await page.locator('#map').boundingBox();
-  await page.mouse.click(x + width / 2 + right, y + height / 2 + down);
 }
 
 /** Walks up to somebody, a click at a time. */
 async function comesNear(walker, other) {
   for (;;) {
-    const from = await placeOf(walker.page, walker.name);
-    const to = await placeOf(walker.page, other.name);
+    const from = await ownPlace(walker);
+    const to = await placeSeen(walker, other.name);
     const [right, down] = [to.x - from.x, to.y - from.y];
     const distance = Math.hypot(right, down);
     if (distance < 9) return;
@@ -156,21 +108,11 @@ async function comesNear(walker, other) {
   }
 }
 
-/** In a page: resolves when a frame has been drawn. */
-function nextFrame() {
-  return new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
-}
-
 async function says(page, channel, words) {
   if (await page.locator('#chat-open').isVisible()) await page.click('#chat-open');
   await page.locator('.channels label', { hasText: channel }).click();
   await page.fill('#chat-input', words);
   await page.press('#chat-input', 'Enter');
-}
-
-async function hears(page, name, words) {
-  await page.waitForFunction(({ name, words }) => [...document.querySelectorAll('#chat-log .chat-line')]
-    .some((line) => line.querySelector('.chat-name')?.textContent === name && line.querySelector('.chat-words').textContent === words), { name, words });
 }
 
 async function readsPackets(page) {

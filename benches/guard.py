@@ -8,15 +8,14 @@ committed, or the next change could give it back. `--update` writes the file. Ne
 """
 
 import concurrent.futures
-import json
 import os
-import pathlib
 import platform
 import re
 import subprocess
 import sys
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
+from bots import ROOT, executable
+
 FIGURES = ROOT / "benches" / "guard.txt"
 TOLERANCE = 0.05
 # Ten times the world with ten times the players may cost so many times the instructions.
@@ -26,13 +25,6 @@ UPDATE = "benches/guard.py --update"
 
 def output(*command, **options):
     return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
-
-
-def build():
-    """The path of the benchmark's binary."""
-    lines = output("cargo", "bench", "--quiet", "--bench", "guard", "--no-run", "--message-format=json").splitlines()
-    built = [json.loads(line) for line in lines if line.startswith("{")]
-    return next(b["executable"] for b in built if b.get("executable") and b["target"]["name"] == "guard")
 
 
 def features():
@@ -124,7 +116,7 @@ def growth(figures):
 def main():
     if sys.argv[1:] not in ([], ["--update"]):
         sys.exit(f"usage: benches/guard.py [--update]\n\n{__doc__}")
-    now = measure(build())
+    now = measure(executable("guard"))
     for name, (instructions, allocations, unit) in now.items():
         print(f"{name:<23} {instructions:>14,.1f} instructions {allocations:>10,.3f} allocations a {unit}")
     ratio = growth(now)

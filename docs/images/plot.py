@@ -102,7 +102,7 @@ def players():
     most = max(int(row["players"]) for row in rows)
     taken = lambda column, scale: [(int(row["players"]), float(row[column]) / scale) for row in rows]
     ticks, flushes, cpu = taken("tick_p99_us", 1000), taken("flush_p99_us", 1000), taken("cpu_us", 1)
-    user = taken("user_us", 1)
+    user, floor = taken("user_us", 1), taken("floor_us", 1)
     top = lambda *series: max(y for points in series for _, y in points)
     late = [(int(row["players"]), 100 * int(row["overruns"]) / int(row["ticks"])) for row in rows]
     left = Panel(46, 44, 190, 220, "99th percentile of a tick, ms", most, top(ticks, flushes) * 1.3)
@@ -112,6 +112,7 @@ def players():
     middle = Panel(302, 44, 190, 220, "CPU for a player and tick, µs", most, top(cpu) * 1.3)
     middle.series(0, "all", cpu)
     middle.series(1, "in user space", user)
+    middle.series(3, "to carry the same bytes alone", floor)
     right = Panel(558, 44, 190, 220, "late ticks of a hundred", most, max(2, top(late) * 1.3))
     right.series(2, "late", late)
     right.bar(1)

@@ -7,8 +7,9 @@ use crate::games::eternity::packets::{
     Channel, GameState, In, Move, Out, Player, Sheet, Speaker, Stack, You,
 };
 use crate::games::eternity::place::{LocationId, Point};
+use crate::games::golden;
 use crate::ids::PlayerId;
-use crate::packet::{Code, Encoding, Kind, encode, encode_client, open, variants};
+use crate::packet::{Code, Encoding, Kind, encode, open, variants};
 
 /// The numbers and names on the wire are frozen: what stands here may be appended to, never changed.
 #[test]
@@ -161,31 +162,7 @@ fn server_samples() -> [Out; 9] {
 /// Both encodings of a sample of each packet; a change here is a change of the contract.
 #[test]
 fn golden_bytes() {
-    let mut golden = String::new();
-    let mut note = |encode: &dyn Fn(Encoding) -> Vec<u8>| {
-        let json = String::from_utf8(encode(Encoding::Json)).unwrap();
-        let postcard = encode(Encoding::Postcard);
-        let hex: String = postcard.iter().map(|byte| format!("{byte:02x}")).collect();
-        golden.push_str(&format!("{json}\n  {hex}\n"));
-    };
-    for packet in client_samples() {
-        note(&|encoding| {
-            let mut out = Vec::new();
-            encode_client(encoding, Kind::Game, None, &packet, &mut out).unwrap();
-            assert_eq!(open(encoding, &out).and_then(|e| e.game::<In>()), Ok(packet.clone()));
-            out
-        });
-    }
-    for packet in server_samples() {
-        note(&|encoding| {
-            let mut out = Vec::new();
-            encode(encoding, Kind::Game, None, &packet, &mut out).unwrap();
-            out
-        });
-        assert_eq!(postcard::from_bytes(&postcard::to_allocvec(&packet).unwrap()), Ok(packet.clone()));
-        let json = serde_json::to_string(&packet).unwrap();
-        assert_eq!(serde_json::from_str::<Out>(&json).unwrap(), packet);
-    }
+    let golden = golden::bytes(&client_samples(), &server_samples());
     insta::assert_snapshot!(golden);
 }
 

@@ -161,7 +161,7 @@ pub const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 pub const SAVE_ITEMS: usize = 1024;
 /// How long a login session that has expired on disk stays there: its renewal may still be on the way.
 pub const SWEEP_LAG: Duration = Duration::from_secs(300);
-/// Login sessions of one account; a new one ends those that would expire first.
+/// Login sessions of one account; a new one ends the one that would expire first and that nobody in the world holds.
 pub const SESSIONS_PER_ACCOUNT: u32 = 16;
 /// Log lines waiting for their writer; more are dropped and counted.
 pub const LOG_QUEUE: usize = 4096;

@@ -300,7 +300,7 @@ impl Engine {
         let wall = self.core.wall_at(now);
         let survivor = self.tokens.survivor(used, game, wall).cloned().ok_or_else(expired)?;
         let Survivor { account, name, login, .. } = survivor;
-        if login.is_some_and(|digest| !self.accounts.logins.is_live(digest, wall)) {
+        if login.is_some_and(|digest| self.accounts.logins.find(digest, wall).is_none()) {
             return Err(expired());
         }
         if let Some(banned) = self.account_ban(&name, now) {

@@ -286,6 +286,75 @@ fn the_seventeenth_session_ends_the_first() {
 }
 
 #[test]
+fn the_seventeenth_session_ends_none_that_a_player_holds() {
+    // It took the oldest, and with it whoever was in the world, or lingered.
+    let mut kept = Kept::new(|s| {
+        s.session.timeout = Duration::from_secs(100_000);
+        s.session.resume_grace = Duration::from_secs(1000);
+    });
+    kept.register("Ann");
+    let login = |kept: &mut Kept| {
+        kept.driven.pass(Duration::from_secs(1));
+        kept.login("Ann")
+    };
+    let (lingers, plays, unused) = (login(&mut kept), login(&mut kept), login(&mut kept));
+    let lost = kept.enter("/ws/other", json!({"version": 1, "token": lingers}));
+    kept.driven.say(lost, r#"{"type":"become","data":{"character":10}}"#);
+    kept.driven.pass(Duration::from_secs(1));
+    kept.driven.engine.disconnect(lost, kept.driven.now);
+    let player = kept.enter("/ws", json!({"version": 1, "token": plays}));
+    let later: Vec<String> = (3..limits::SESSIONS_PER_ACCOUNT).map(|_| login(&mut kept)).collect();
+    assert!(kept.is_live(&unused), "there is a place for each so far");
+    for token in &later {
+        kept.driven.pass(Duration::from_millis(10));
+        assert!(kept.is_live(token), "used after all of those");
+    }
+    login(&mut kept);
+    assert!(!kept.is_live(&unused));
+    assert!(kept.is_live(&lingers) && kept.is_live(&plays));
+    assert_eq!(kept.driven.frames(player).close, None);
+    assert_eq!(kept.driven.engine.players(), 2);
+}
+
+#[test]
+fn a_session_that_is_about_to_end_lets_nobody_in_and_stays_where_storage_fails() {
+    let mut kept = Kept::new(|_| {});
+    kept.register("Ann");
+    let tokens: Vec<String> = (0..limits::SESSIONS_PER_ACCOUNT)
+        .map(|_| {
+            kept.driven.pass(Duration::from_secs(1));
+            kept.login("Ann")
+        })
+        .collect();
+    let begin = |kept: &mut Kept| {
+        let conn = kept.post(HERE, "/api/auth/login", "Ann", PASSWORD);
+        for _ in 0..2 {
+            kept.collect();
+            let (ticket, errand) = kept.waiting.pop_front().unwrap();
+            let answer = match errand {
+                Errand::Hash(work) => Answer::Hash(Plain.work(&work)),
+                Errand::Store(request) => {
+                    Answer::Store(account::commit(&mut kept.database, &[request]).remove(0))
+                }
+            };
+            kept.give(ticket, answer);
+        }
+        conn
+    };
+    let conn = begin(&mut kept);
+    let late = kept.enter("/ws", json!({"version": 1, "token": tokens[0]}));
+    assert_eq!(kept.driven.frames(late).reason(), (4003, "session_expired"));
+    kept.collect();
+    let (ticket, _) = kept.waiting.pop_front().unwrap();
+    kept.give(ticket, Answer::Store(Err(Failure::Store(StoreError::DiskFull))));
+    assert_eq!(kept.driven.status(conn), 503);
+    assert!(kept.is_live(&tokens[0]), "nothing has happened");
+    kept.driven.pass(Duration::from_secs(1));
+    kept.login("Ann");
+    assert!(kept.is_live(&tokens[0]) && !kept.is_live(&tokens[1]), "used since, and so not the oldest any more");
+}
+
+#[test]
 fn renewals_reach_storage_and_sweeps_spare_them() {
     let mut kept = Kept::new(|s| {
         s.session_timeout = Duration::from_secs(20);

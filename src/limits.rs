@@ -139,7 +139,7 @@ pub const LOGIN_FAILURES_NAME_AND_ADDRESS: usize = 5;
 pub const LOGIN_FAILURES_NAME: usize = 100;
 /// The same for one address, whatever the name.
 pub const LOGIN_FAILURES_ADDRESS: usize = 20;
-/// Names, addresses and pairs of them whose failures are remembered, of each so many; over it the quiet are forgotten.
+/// Names, addresses and pairs of them whose failures are remembered, of each so many; those who failed least are forgotten first.
 pub const LOGIN_KEYS: usize = 1 << 14;
 /// Characters that are kept of a name that somebody tried to log in with: more than any account's has.
 pub const LOGIN_NAME: usize = 32;

@@ -160,6 +160,27 @@ pub enum Reply {
     Saved,
 }
 
+impl Reply {
+    /// Whether something new is on the disk: it has room, then, and can be written.
+    pub fn tells_of_a_write(&self) -> bool {
+        match self {
+            Reply::Registered(_)
+            | Reply::Opened
+            | Reply::BanAdded(_)
+            | Reply::Written { .. }
+            | Reply::Saved => true,
+            Reply::Ended(rows) => *rows > 0,
+            Reply::Swept { sessions, bans } => sessions + bans > 0,
+            Reply::BanLifted(was_there) => *was_there,
+            Reply::Account(_)
+            | Reply::Sessions(_)
+            | Reply::Bans(_)
+            | Reply::Records(_)
+            | Reply::Events(_) => false,
+        }
+    }
+}
+
 /// A registered account.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {

@@ -316,6 +316,43 @@ fn the_seventeenth_session_ends_none_that_a_player_holds() {
     assert_eq!(kept.driven.engine.players(), 2);
 }
 
+/// Clients heard of too much to do, and the operator of nothing.
+#[test]
+fn a_full_disk_is_told_as_one() {
+    let mut kept = Kept::new(|_| {});
+    let shown = |kept: &mut Kept, target: &str| {
+        let conn = kept.driven.accept(HERE).unwrap();
+        kept.driven.send(conn, request("GET", target, "", &serde_json::Value::Null, "").as_bytes());
+        String::from_utf8(kept.driven.taken(conn)).unwrap()
+    };
+    let fail = |kept: &mut Kept, failure: Failure| {
+        let conn = kept.post(HERE, "/api/auth/register", "Ann", PASSWORD);
+        kept.collect();
+        let (ticket, _) = kept.waiting.pop_front().unwrap();
+        kept.give(ticket, Answer::Store(Err(failure)));
+        String::from_utf8(kept.driven.taken(conn)).unwrap()
+    };
+    assert!(shown(&mut kept, "/api/status").contains(r#""trouble":null"#));
+    let told = fail(&mut kept, StoreError::Busy.into());
+    assert!(told.contains("503") && told.contains("too much to do"), "{told}");
+    for failure in [StoreError::Locked, StoreError::DiskFull] {
+        let told = fail(&mut kept, failure.into());
+        assert!(told.contains("503") && told.contains(r#""code":"busy""#), "{told}");
+        assert!(told.contains("cannot save anything at the moment") && !told.contains("too much"), "{told}");
+        assert!(told.contains("retry_after_ms"), "{told}");
+    }
+    let told = fail(&mut kept, account::Refused::TooManyBans.into());
+    assert!(told.contains("too many bans are held"), "{told}");
+    assert!(shown(&mut kept, "/api/status").contains(r#""trouble":"disk_full""#));
+    let metrics = shown(&mut kept, "/metrics");
+    for reason in ["busy", "locked", "disk_full"] {
+        let line = format!("evertick_storage_failures_total{{reason=\"{reason}\"}} 1");
+        assert!(metrics.lines().any(|have| have == line), "{line} in {metrics}");
+    }
+    kept.register("Ann");
+    assert!(shown(&mut kept, "/api/status").contains(r#""trouble":null"#), "something is written again");
+}
+
 #[test]
 fn a_session_that_is_about_to_end_lets_nobody_in_and_stays_where_storage_fails() {
     let mut kept = Kept::new(|_| {});
@@ -351,7 +388,10 @@ fn a_session_that_is_about_to_end_lets_nobody_in_and_stays_where_storage_fails()
     assert!(kept.is_live(&tokens[0]), "nothing has happened");
     kept.driven.pass(Duration::from_secs(1));
     kept.login("Ann");
-    assert!(kept.is_live(&tokens[0]) && !kept.is_live(&tokens[1]), "used since, and so not the oldest any more");
+    assert!(
+        kept.is_live(&tokens[0]) && !kept.is_live(&tokens[1]),
+        "used since, and so not the oldest any more"
+    );
 }
 
 #[test]

@@ -139,7 +139,7 @@ pub const LOGIN_FAILURES_NAME_AND_ADDRESS: usize = 5;
 pub const LOGIN_FAILURES_NAME: usize = 100;
 /// The same for one address, whatever the name.
 pub const LOGIN_FAILURES_ADDRESS: usize = 20;
-/// Names, addresses and pairs of them whose failures are remembered, of each so many; over it the quiet are forgotten.
+/// Names, addresses and pairs of them whose failures are remembered, of each so many; those who failed least are forgotten first.
 pub const LOGIN_KEYS: usize = 1 << 14;
 /// Characters that are kept of a name that somebody tried to log in with: more than any account's has.
 pub const LOGIN_NAME: usize = 32;
@@ -161,7 +161,7 @@ pub const SAVE_INTERVAL: Duration = Duration::from_secs(5);
 pub const SAVE_ITEMS: usize = 1024;
 /// How long a login session that has expired on disk stays there: its renewal may still be on the way.
 pub const SWEEP_LAG: Duration = Duration::from_secs(300);
-/// Login sessions of one account; a new one ends those that would expire first.
+/// Login sessions of one account; a new one ends the one that would expire first and that nobody in the world holds.
 pub const SESSIONS_PER_ACCOUNT: u32 = 16;
 /// Log lines waiting for their writer; more are dropped and counted.
 pub const LOG_QUEUE: usize = 4096;

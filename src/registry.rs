@@ -35,7 +35,7 @@ impl Default for Settings {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// The address is banned, for this many more milliseconds where the ban ends.
-    Banned(Option<u64>),
+    Banned(Option<u32>),
     /// Too many new connections lately; the next one may come in so many milliseconds.
     TooFast(u32),
     /// Too many connections from this address are open.
@@ -120,6 +120,16 @@ impl<T> Registry<T> {
     /// `room` says whether there is room for another connection at all.
     pub fn admit(&mut self, ip: IpAddr, room: bool, now: Time) -> Result<AddressKey, Refused> {
         self.admit_request(ip, now)?;
+        self.admit_although_banned(ip, room, now)
+    }
+
+    /// The same for an address to which bans mean nothing yet.
+    pub fn admit_although_banned(
+        &mut self,
+        ip: IpAddr,
+        room: bool,
+        now: Time,
+    ) -> Result<AddressKey, Refused> {
         let key = AddressKey::from(ip);
         self.forget_quiet(now);
         let usage = self.addresses.entry(key).or_default();
@@ -283,6 +293,13 @@ pub struct Ban {
     pub reason: String,
 }
 
+impl Ban {
+    /// For how many more milliseconds it holds; `None`: for good.
+    pub fn left_ms(&self, now: Time) -> Option<u32> {
+        self.until.map(|until| u32::try_from(until.since(now).as_millis()).unwrap_or(u32::MAX))
+    }
+}
+
 impl Bans {
     /// Adds a ban and returns its id; `None` where [`limits::BANS`] are held already.
     pub fn add(&mut self, ban: Ban, now: Time) -> Option<u32> {
@@ -306,10 +323,9 @@ impl Bans {
     }
 
     /// Whether `ip` is banned: `Some` with the milliseconds that are left, or `Some(None)` for good.
-    pub fn find(&self, ip: IpAddr, now: Time) -> Option<Option<u64>> {
-        let left = |ban: &Ban| ban.until.map(|until| until.since(now).as_millis() as u64);
+    pub fn find(&self, ip: IpAddr, now: Time) -> Option<Option<u32>> {
         let live = |ban: &&Ban| ban.until.is_none_or(|until| until > now);
-        self.list.values().filter(|ban| ban.network.contains(ip)).filter(live).map(left).next()
+        self.list.values().filter(|ban| ban.network.contains(ip)).find(live).map(|ban| ban.left_ms(now))
     }
 }
 

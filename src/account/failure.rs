@@ -93,6 +93,19 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// What it is counted as.
+    pub fn name(&self) -> &'static str {
+        match self {
+            StoreError::DiskFull => "disk_full",
+            StoreError::ReadOnly => "read_only",
+            StoreError::Locked => "locked",
+            StoreError::Corrupt(_) => "corrupt",
+            StoreError::Io(_) => "io",
+            StoreError::Busy => "busy",
+            StoreError::Gone => "gone",
+        }
+    }
+
     /// What the client is told: `busy` where another moment may do, else `internal`.
     pub fn code(&self) -> Code {
         match self {

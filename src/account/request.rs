@@ -46,15 +46,17 @@ pub enum Request {
         /// The name.
         name: Username,
     },
-    /// Looks an account up. [`Reply::Account`].
-    AccountById(AccountId),
-    /// Opens a login session. Where the account has `limits::SESSIONS_PER_ACCOUNT` already, those that would expire
-    /// first end. [`Reply::Opened`], or [`Refused::NoAccount`].
-    OpenSession(LoginSession),
+    /// Opens a login session and ends others; those that are not there are passed over. [`Reply::Opened`], or
+    /// [`Refused::NoAccount`].
+    OpenSession {
+        /// The new one.
+        session: LoginSession,
+        /// Those of its account that have no place beside it: at most `limits::SESSIONS_PER_ACCOUNT` are open, and which of them
+        /// players in the world hold is known to whoever asks.
+        ending: Vec<TokenDigest>,
+    },
     /// Ends login sessions; those that are not there are passed over. [`Reply::Ended`].
     EndSessions(Vec<TokenDigest>),
-    /// Ends all login sessions of an account. [`Reply::Ended`].
-    EndSessionsOf(AccountId),
     /// All login sessions that have not expired, in the order of their digests: for the start.
     /// [`Reply::Sessions`].
     Sessions {
@@ -115,10 +117,7 @@ impl Request {
     /// Whether it changes anything on disk.
     pub fn writes(&self) -> bool {
         use Request::*;
-        !matches!(
-            self,
-            FindAccount { .. } | AccountById(_) | Sessions { .. } | Bans | Records { .. } | Events { .. }
-        )
+        !matches!(self, FindAccount { .. } | Sessions { .. } | Bans | Records { .. } | Events { .. })
     }
 }
 
@@ -129,11 +128,8 @@ pub enum Reply {
     Registered(AccountId),
     /// The account, where there is one.
     Account(Option<Account>),
-    /// The session is open.
-    Opened {
-        /// The account's other sessions that ended for it.
-        ended: Vec<TokenDigest>,
-    },
+    /// The session is open, and those that were to end for it have ended.
+    Opened,
     /// So many sessions ended.
     Ended(u32),
     /// Live login sessions, each with its account's name.
@@ -162,6 +158,27 @@ pub enum Reply {
     Events(Vec<LogEntry>),
     /// It is on disk.
     Saved,
+}
+
+impl Reply {
+    /// Whether something new is on the disk: it has room, then, and can be written.
+    pub fn tells_of_a_write(&self) -> bool {
+        match self {
+            Reply::Registered(_)
+            | Reply::Opened
+            | Reply::BanAdded(_)
+            | Reply::Written { .. }
+            | Reply::Saved => true,
+            Reply::Ended(rows) => *rows > 0,
+            Reply::Swept { sessions, bans } => sessions + bans > 0,
+            Reply::BanLifted(was_there) => *was_there,
+            Reply::Account(_)
+            | Reply::Sessions(_)
+            | Reply::Bans(_)
+            | Reply::Records(_)
+            | Reply::Events(_) => false,
+        }
+    }
 }
 
 /// A registered account.

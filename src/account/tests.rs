@@ -1,7 +1,6 @@
 //! What the vocabulary promises.
 
 use super::*;
-use crate::ids::AccountId;
 use crate::limits;
 use crate::packet::Code;
 use crate::random::Secrets;
@@ -363,7 +362,6 @@ fn what_reads_does_not_write() {
     let game = "game";
     let reads = [
         Request::FindAccount { name },
-        Request::AccountById(AccountId(1)),
         Request::Sessions { now: WallMs(0) },
         Request::Bans,
         Request::Records { game, collection: String::new(), prefix: String::new() },

@@ -6,7 +6,7 @@
 //! A guest and a token are answered at once. A name and a password are found out by storage and hashing: until then nothing
 //! more is read of that peer, and what had come already is held back. An account plays as whomever its game's roster says;
 //! where that is nobody yet it comes into the **lobby**, under a player's id that stands for nobody in the world. Whoever is in
-//! the lobby takes no place of `max_players`: it takes one on entering the world, and finds it full or not then too. Of one
+//! the lobby takes no place of `max_players`: it takes one on entering the world, and finds it full or not then. Of one
 //! player there is one live connection: the older is told `replaced`.
 
 use super::Engine;
@@ -110,15 +110,16 @@ impl Engine {
             return Err(Refusal::new(Code::GuestsDisabled, "this server takes no guests"));
         }
         let name = guest_name(name)?;
-        self.admit_newcomer().map(|()| name)
+        self.admit_newcomer(true).map(|()| name)
     }
 
-    fn admit_newcomer(&self) -> Result<(), Refusal> {
-        let settings = &self.core.settings;
-        if !settings.open {
-            return Err(Refusal::new(Code::WorldClosed, "the world takes no newcomers at the moment"));
+    /// `enters`: it takes a place in the world at once.
+    fn admit_newcomer(&self, enters: bool) -> Result<(), Refusal> {
+        match self.core.settings.open {
+            false => Err(Refusal::new(Code::WorldClosed, "the world takes no newcomers at the moment")),
+            true if enters => self.admit_to_world(),
+            true => Ok(()),
         }
-        self.admit_to_world()
     }
 
     fn admit_to_world(&self) -> Result<(), Refusal> {
@@ -248,7 +249,7 @@ impl Engine {
         match older {
             Some(older) => self.replace(older, now),
             None if comes_back => {}
-            None => self.admit_newcomer()?,
+            None => self.admit_newcomer(enters.is_some())?,
         }
         self.tokens.spend_survivors(game, owner.account);
         let player_id = enters.as_ref().map(|(player, _)| *player);

@@ -19,10 +19,11 @@ use crate::registry::Refused;
 use crate::session::outbox::Stamp;
 use crate::session::{Phase, Step};
 use crate::time::Time;
+use std::net::IpAddr;
 
 impl Engine {
     /// A connection was accepted. `None`: close it without a word, for even refusals are too many.
-    pub fn accept(&mut self, ip: std::net::IpAddr, now: Time) -> Option<ConnId> {
+    pub fn accept(&mut self, ip: IpAddr, now: Time) -> Option<ConnId> {
         self.core.now = now;
         let ip = ip.to_canonical();
         let trusted = self.core.settings.trusted_proxies.iter().any(|network| network.contains(ip));
@@ -31,7 +32,7 @@ impl Engine {
             _ if self.draining => Err(routes::refusal(Code::Shutdown)),
             true if room => Ok(None),
             true => Err(routes::refusal(Code::Busy)),
-            false => match self.core.peers.admit(ip, room, now) {
+            false => match self.admit_peer(ip, room, now) {
                 Ok(address) => Ok(Some(address)),
                 Err(Refused::TooManyHere) if self.give_way(ip.into(), now) => match room {
                     true => Ok(Some(ip.into())),
@@ -44,6 +45,14 @@ impl Engine {
         match admitted {
             Ok(address) => Some(self.core.peers.insert(address, Peer::new(ip, now))),
             Err(refusal) => self.accept_refused(ip, refusal, now),
+        }
+    }
+
+    /// Whether a connection from `ip` may be had. One that may be an administrator's is asked who it is before it is told of a ban.
+    fn admit_peer(&mut self, ip: IpAddr, room: bool, now: Time) -> Result<AddressKey, Refused> {
+        match self.may_lift_bans(ip) {
+            true => self.core.peers.admit_although_banned(ip, room, now),
+            false => self.core.peers.admit(ip, room, now),
         }
     }
 
@@ -60,7 +69,7 @@ impl Engine {
     }
 
     /// Lets a refused connection read why, without counting it for its address.
-    fn accept_refused(&mut self, ip: std::net::IpAddr, refusal: Refusal, now: Time) -> Option<ConnId> {
+    fn accept_refused(&mut self, ip: IpAddr, refusal: Refusal, now: Time) -> Option<ConnId> {
         self.core.counters.refused(refusal.code);
         if self.refusing >= limits::REFUSALS_LINGERING {
             return None;

@@ -162,6 +162,8 @@ pub(super) struct Core {
     pub(super) secrets: Secrets,
     /// What is under way to storage and back.
     pub(super) errands: Errands,
+    /// Why it could not be written or read last, until something is written again.
+    pub(super) disk_trouble: Option<&'static str>,
     /// What games have asked of it.
     pub(super) asked: Asked,
     /// Who is to play as whom when the tick is over: the game, from, to, under which name.
@@ -216,6 +218,7 @@ impl Core {
             random: Random::new(random),
             secrets: Secrets::new(secrets),
             errands: Errands::new(),
+            disk_trouble: None,
             asked: Asked::default(),
             changes_of_player: Vec::new(),
             answers: Vec::new(),

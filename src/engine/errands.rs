@@ -164,6 +164,18 @@ impl Errands {
 }
 
 impl Core {
+    /// Keeps what an operator is shown of the disk.
+    fn note_disk(&mut self, answer: &Answer) {
+        match answer {
+            Answer::Store(Err(Failure::Store(error))) => {
+                self.counters.storage_failed(error.name());
+                self.disk_trouble = Some(error.name());
+            }
+            Answer::Store(Ok(reply)) if reply.tells_of_a_write() => self.disk_trouble = None,
+            Answer::Store(_) | Answer::Hash(_) => {}
+        }
+    }
+
     /// A tick's share of what may lag. When everything is to end, it does not wait for its time.
     pub(super) fn save_what_lags(&mut self, ending: bool) {
         if ending {
@@ -193,6 +205,7 @@ impl Engine {
     /// An errand's answer. One that comes for nothing that is under way does no harm.
     pub fn complete(&mut self, ticket: Ticket, answer: Answer, now: Time) {
         self.core.now = now;
+        self.core.note_disk(&answer);
         if ticket == Ticket::SAVE {
             return self.saved(answer);
         }

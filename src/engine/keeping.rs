@@ -187,7 +187,8 @@ impl NotKept {
         match self {
             NotKept::NameTaken { .. } => Refusal::new(Code::Conflict, "that name is taken"),
             NotKept::Busy { retry_after_ms } => {
-                Refusal::new(Code::Busy, "too much waits to be saved; try again").retry_after(retry_after_ms)
+                Refusal::new(Code::Busy, "this cannot be saved at the moment; try again")
+                    .retry_after(retry_after_ms)
             }
             NotKept::Unavailable => Refusal::new(Code::NotReady, "this server keeps nothing"),
             NotKept::Failed => Refusal::new(Code::Internal, "it could not be saved"),

@@ -12,7 +12,7 @@ use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::{DescriptorEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::{Registry, Unit};
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 
 const _: () = assert!(limits::TICK_SAMPLES == 60 * TickRate::MAX as usize, "a minute of the fastest ticks");
@@ -53,6 +53,8 @@ pub(super) struct Counters {
     /// Refusals and closes, by the place of their code.
     refusals: Vec<u64>,
     closes: Vec<u64>,
+    /// What storage could not do, by the name of the reason.
+    storage_failures: BTreeMap<&'static str, u64>,
     control: PacketCounts,
     games: Vec<PacketCounts>,
     work: Histogram,
@@ -104,6 +106,11 @@ impl Counters {
         self.resumes += 1;
         self.full_states += u64::from(replayed.is_none());
         self.replayed += u64::from(replayed.unwrap_or(0));
+    }
+
+    /// Storage could not do something, for that reason.
+    pub(super) fn storage_failed(&mut self, reason: &'static str) {
+        *self.storage_failures.entry(reason).or_default() += 1;
     }
 
     pub(super) fn refused(&mut self, code: Code) {
@@ -284,6 +291,8 @@ impl Collector for Scrape {
         self.encode_packets(&mut to)?;
         to.codes("refusals", "Refusals by code.", &c.refusals)?;
         to.codes("closes", "Connections closed by the server, by code.", &c.closes)?;
+        let failures = c.storage_failures.iter().map(|(reason, count)| (*reason, *count));
+        to.family("storage_failures", "What storage could not do, by reason.", "reason", failures)?;
         to.histogram("tick", "A tick's own work.", Some(Unit::Seconds), &c.work, 1e6)?;
         to.histogram("flush", "Writing after a tick.", Some(Unit::Seconds), &c.flush, 1e6)?;
         to.histogram("outbox", "Bytes written by one flush of one peer.", Some(Unit::Bytes), &c.outbox, 1.0)
@@ -332,11 +341,21 @@ impl Writer<'_> {
     }
 
     fn codes(&mut self, name: &str, help: &str, counts: &[u64]) -> fmt::Result {
+        let counts = Code::ALL.iter().map(|code| code.name()).zip(counts.iter().copied());
+        self.family(name, help, "code", counts.filter(|(_, count)| *count > 0))
+    }
+
+    /// A counter for each value of one label.
+    fn family(
+        &mut self,
+        name: &str,
+        help: &str,
+        label: &str,
+        counts: impl Iterator<Item = (&'static str, u64)>,
+    ) -> fmt::Result {
         let mut metric = self.0.encode_descriptor(name, help, None, MetricType::Counter)?;
-        for (code, count) in Code::ALL.iter().zip(counts).filter(|(_, count)| **count > 0) {
-            metric
-                .encode_family(&[("code", code.name())])?
-                .encode_counter::<NoLabelSet, _, u64>(count, None)?;
+        for (value, count) in counts {
+            metric.encode_family(&[(label, value)])?.encode_counter::<NoLabelSet, _, u64>(&count, None)?;
         }
         Ok(())
     }

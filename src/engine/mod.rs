@@ -228,13 +228,16 @@ impl Engine {
         self.core.peers.bans()
     }
 
-    /// Bans an address or a network and closes whoever is on from there. `None` where no more bans are held.
+    /// Bans an address or a network, and closes whoever is on from there or would come back there. `None` where no more bans
+    /// are held.
     pub fn ban(&mut self, ban: registry::Ban, now: Time) -> Option<u32> {
-        let hit: Vec<ConnId> =
-            self.core.peers.iter().filter(|(_, p)| ban.network.contains(p.ip)).map(|(c, _)| c).collect();
+        let (network, left_ms) = (ban.network, ban.left_ms(now));
         let id = self.core.peers.bans_mut().add(ban, now)?;
+        self.tokens.void_survivors(|survivor| survivor.ip.is_some_and(|ip| network.contains(ip)));
+        let hit: Vec<ConnId> =
+            self.core.peers.iter().filter(|(_, p)| network.contains(p.ip)).map(|(c, _)| c).collect();
         for conn in hit {
-            self.close(conn, Code::Banned, "you are banned from this server", None, now);
+            self.close(conn, Code::Banned, "you are banned from this server", left_ms, now);
         }
         Some(id)
     }

@@ -20,6 +20,7 @@ use crate::session::{Phase, Unanswered};
 use crate::time::Time;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use std::net::IpAddr;
 
 impl Engine {
     /// The answer to this request comes later.
@@ -129,7 +130,13 @@ impl Engine {
     }
 
     /// `POST /api/admin/bans`.
-    pub(super) fn post_ban(&mut self, conn: ConnId, request: &Request, now: Time) -> Result<(), Refusal> {
+    pub(super) fn post_ban(
+        &mut self,
+        conn: ConnId,
+        ip: IpAddr,
+        request: &Request,
+        now: Time,
+    ) -> Result<(), Refusal> {
         let NewBan { target, seconds, reason } = read_body(request)?;
         let invalid = |why: &str| Refusal::new(Code::Invalid, why);
         let target = BanTarget::parse(&target)
@@ -140,6 +147,7 @@ impl Engine {
         if reason.chars().count() > limits::BAN_REASON {
             return Err(invalid(&format!("reason has at most {} characters", limits::BAN_REASON)));
         }
+        Engine::check_ban(&target, ip)?;
         self.add_ban(conn, target, seconds, reason, now)
     }
 

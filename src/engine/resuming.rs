@@ -26,6 +26,7 @@ use crate::time::{Time, WallMs};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 
 /// Under which game's name the engine keeps what is its own: no game has it, for it is no lower-case word.
 const OWN: &str = "(engine)";
@@ -41,6 +42,9 @@ struct KeptToken {
     account: AccountId,
     name: String,
     login: Option<String>,
+    /// Absent in what an earlier release kept.
+    #[serde(default)]
+    ip: Option<IpAddr>,
     expires: WallMs,
 }
 
@@ -300,11 +304,8 @@ impl Engine {
         let wall = self.core.wall_at(now);
         let survivor = self.tokens.survivor(used, game, wall).cloned().ok_or_else(expired)?;
         let Survivor { account, name, login, .. } = survivor;
-        if login.is_some_and(|digest| !self.accounts.logins.is_live(digest, wall)) {
+        if login.is_some_and(|digest| self.accounts.logins.find(digest, wall).is_none()) {
             return Err(expired());
-        }
-        if let Some(banned) = self.account_ban(&name, now) {
-            return Err(banned);
         }
         if let Some(digest) = login {
             self.renew(digest, now, now);
@@ -324,6 +325,7 @@ impl Engine {
             account: owner.account,
             name: owner.name.to_string(),
             login: owner.digest.map(written),
+            ip: Some(peer.ip),
             expires: WallMs(self.core.wall_at(self.core.now).0.saturating_add(grace)),
         };
         for token in seat.tokens.valid().collect::<Vec<_>>() {
@@ -345,11 +347,21 @@ impl Engine {
         let changes: Vec<Change> = records.iter().map(delete).collect();
         for record in records {
             // One that cannot be read was written by a later release, or by hand: its player logs in again.
-            if let Some((token, survivor)) = self.read_kept(&record) {
-                self.tokens.keep_survivor(token, survivor);
+            match self.read_kept(&record) {
+                Some((token, survivor)) if !self.is_banned(&survivor) => {
+                    self.tokens.keep_survivor(token, survivor);
+                }
+                _ => {}
             }
         }
         (!changes.is_empty()).then_some(Request::Write { changes, events: Vec::new() })
+    }
+
+    /// Whether a ban came to hold when the player was gone already.
+    fn is_banned(&self, survivor: &Survivor) -> bool {
+        let now = self.core.now;
+        let from_there = survivor.ip.is_some_and(|ip| self.core.peers.admit_request(ip, now).is_err());
+        from_there || self.account_ban(&survivor.name, now).is_some()
     }
 
     fn read_kept(&self, record: &Record) -> Option<(TokenDigest, Survivor)> {
@@ -364,6 +376,7 @@ impl Engine {
             account: kept.account,
             name: Username::new(&kept.name).ok()?,
             login,
+            ip: kept.ip,
             expires: kept.expires,
         };
         Some((read(&record.key)?, survivor))

@@ -1,6 +1,6 @@
 //! What is answered over HTTP: the engine's own routes, the pages, and the way into a WebSocket.
 //!
-//! Whoever is banned is refused whatever it asks for. On the way into a WebSocket the checks come in the contract's
+//! Whoever is banned is refused whatever it asks for, but for an administrator on the machine itself, who may lift bans. On the way into a WebSocket the checks come in the contract's
 //! order: draining, banned, connecting too fast, too many from the address, too many connections. All that is known
 //! before the upgrade is an HTTP answer.
 
@@ -157,8 +157,14 @@ impl Engine {
         let ip = forwarded::client_address(peer.ip, trusted, forwarded).map_err(error_of)?;
         match self.core.peers.admit_request(ip, now) {
             Ok(()) => Ok(ip),
+            Err(_) if self.comes_to_lift_bans(ip, request) => Ok(ip),
             Err(why) => Err(self.refusal_response(&refusal_of(why))),
         }
+    }
+
+    fn comes_to_lift_bans(&self, ip: IpAddr, request: &Request) -> bool {
+        let asks = request.path.starts_with(ADMIN) && self.admit_admin(request).is_ok();
+        asks && self.may_lift_bans(ip)
     }
 
     fn own_route(&mut self, conn: ConnId, ip: IpAddr, request: &Request, now: Time) -> Outcome {
@@ -175,7 +181,7 @@ impl Engine {
             Some(methods) if !methods.contains(&request.method) => {
                 Ok(Outcome::Answer(Response::method_not_allowed(methods)))
             }
-            Some(_) if path.starts_with(ADMIN) => self.admin_route(conn, request, now),
+            Some(_) if path.starts_with(ADMIN) => self.admin_route(conn, ip, request, now),
             Some(_) => self.public_route(conn, AddressKey::from(ip), request, now),
         };
         let answer = match outcome {
@@ -208,14 +214,20 @@ impl Engine {
         }))
     }
 
-    fn admin_route(&mut self, conn: ConnId, request: &Request, now: Time) -> Result<Outcome, Refusal> {
+    fn admin_route(
+        &mut self,
+        conn: ConnId,
+        ip: IpAddr,
+        request: &Request,
+        now: Time,
+    ) -> Result<Outcome, Refusal> {
         self.admit_admin(request)?;
         if request.path == SESSIONS {
             return self.list_sessions(request, now).map(Outcome::Answer);
         }
         match (request.method, ban_id(&request.path)) {
             (_, Some(id)) => self.delete_ban(conn, id)?,
-            (Method::Post, None) => self.post_ban(conn, request, now)?,
+            (Method::Post, None) => self.post_ban(conn, ip, request, now)?,
             (_, None) => return Ok(Outcome::Answer(self.list_bans(now))),
         }
         Ok(Outcome::Later)
@@ -352,10 +364,7 @@ fn choose_encoding<'o>(offered: &[&'o str]) -> Result<(Encoding, Option<&'o str>
 /// The refusal of an address, in the contract's words.
 pub(super) fn refusal_of(why: Refused) -> Refusal {
     match why {
-        Refused::Banned(left) => {
-            let refusal = refusal(Code::Banned);
-            left.map_or(refusal.clone(), |ms| refusal.retry_after(u32::try_from(ms).unwrap_or(u32::MAX)))
-        }
+        Refused::Banned(left) => Refusal { retry_after_ms: left, ..refusal(Code::Banned) },
         Refused::TooFast(ms) => refusal(Code::ConnectingTooFast).retry_after(ms),
         Refused::TooManyHere => refusal(Code::TooManyConnections),
         Refused::Full => refusal(Code::Busy).retry_after(BUSY_MS),

@@ -54,6 +54,8 @@ struct Storage {
     /// Errands under way to storage and hashing.
     queue: usize,
     commit_p99_us: u32,
+    /// Why the disk last failed, until something is written again.
+    trouble: Option<&'static str>,
 }
 
 impl Engine {
@@ -84,7 +86,11 @@ impl Engine {
                 bytes_in: counters.bytes_in,
                 bytes_out: counters.bytes_out,
             },
-            storage: Storage { queue: self.core.errands.under_way(), commit_p99_us: self.commit_p99_us },
+            storage: Storage {
+                queue: self.core.errands.under_way(),
+                commit_p99_us: self.commit_p99_us,
+                trouble: self.core.disk_trouble,
+            },
         })
     }
 

@@ -16,6 +16,7 @@ use crate::random::Secrets;
 use crate::time::WallMs;
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 
 /// The tokens of one seat.
 #[derive(Debug, Default)]
@@ -66,6 +67,8 @@ pub(super) struct Survivor {
     pub(super) name: Username,
     /// The login session that the player came in with.
     pub(super) login: Option<TokenDigest>,
+    /// Where the player came from.
+    pub(super) ip: Option<IpAddr>,
     pub(super) expires: WallMs,
 }
 
@@ -142,6 +145,11 @@ impl Tokens {
         }
     }
 
+    /// Whoever it is that is meant does not come back.
+    pub(super) fn void_survivors(&mut self, is_meant: impl Fn(&Survivor) -> bool) {
+        self.survivors.retain(|_, survivor| !is_meant(survivor));
+    }
+
     /// Forgets those of before the restart whose time is over.
     pub(super) fn sweep(&mut self, wall: WallMs) {
         self.survivors.retain(|_, survivor| survivor.expires > wall);
@@ -211,6 +219,7 @@ mod tests {
             account: AccountId(account),
             name: Username::new("Ann").expect("a name"),
             login: None,
+            ip: None,
             expires: WallMs(expires),
         };
         for (digest, survivor) in digests.into_iter().zip([of(1, 10), of(1, 10), of(2, 5)]) {

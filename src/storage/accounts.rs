@@ -9,7 +9,7 @@ use crate::account::{
 use crate::ids::AccountId;
 use crate::limits;
 use crate::time::WallMs;
-use rusqlite::{Connection, OptionalExtension, Params, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 pub(super) fn register(db: &Connection, name: &Username, password: &PasswordHash, now: WallMs) -> Outcome {
     let sql = "INSERT INTO account (name, password, created) VALUES (?1, ?2, ?3)";
@@ -21,18 +21,11 @@ pub(super) fn register(db: &Connection, name: &Username, password: &PasswordHash
     }
 }
 
-pub(super) fn find_by_name(db: &Connection, name: &Username) -> Outcome {
-    find(db, "SELECT id, name, password, created FROM account WHERE name = ?1", params![name.as_str()])
-}
-
-pub(super) fn find_by_id(db: &Connection, id: AccountId) -> Outcome {
-    find(db, "SELECT id, name, password, created FROM account WHERE id = ?1", params![id.0])
-}
-
-fn find(db: &Connection, sql: &str, values: impl Params) -> Outcome {
+pub(super) fn find(db: &Connection, name: &Username) -> Outcome {
+    let sql = "SELECT id, name, password, created FROM account WHERE name = ?1";
     let columns = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?));
     let found: Option<(i64, String, String, i64)> =
-        db.prepare_cached(sql)?.query_row(values, columns).optional()?;
+        db.prepare_cached(sql)?.query_row(params![name.as_str()], columns).optional()?;
     let account = found.map(|(id, name, password, created)| -> Result<Account, StoreError> {
         Ok(Account {
             id: AccountId(number(id, "account id")?),
@@ -44,42 +37,31 @@ fn find(db: &Connection, sql: &str, values: impl Params) -> Outcome {
     Ok(Ok(Reply::Account(account.transpose()?)))
 }
 
-pub(super) fn open_session(db: &Connection, session: &LoginSession) -> Outcome {
-    let known =
-        db.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?.exists(params![session.account.0])?;
-    if !known {
+pub(super) fn open_session(db: &Connection, session: &LoginSession, ending: &[TokenDigest]) -> Outcome {
+    let LoginSession { digest, account, created, expires, seen } = session;
+    if !db.prepare_cached("SELECT 1 FROM account WHERE id = ?1")?.exists(params![account.0])? {
         return Ok(Err(Refused::NoAccount));
     }
-    let LoginSession { digest, account, created, expires, seen } = session;
+    delete_sessions(db, ending)?;
     let sql = "INSERT OR REPLACE INTO login_session (digest, account, created, expires, seen)
         VALUES (?1, ?2, ?3, ?4, ?5)";
     let [created, expires, seen] = [created, expires, seen].map(|at| millis(*at));
     db.prepare_cached(sql)?.execute(params![digest.0, account.0, created, expires, seen])?;
-    let sql = "DELETE FROM login_session WHERE digest IN (
-            SELECT digest FROM login_session WHERE account = ?1 AND digest <> ?2
-            ORDER BY expires DESC, digest DESC LIMIT -1 OFFSET ?3
-        ) RETURNING digest";
-    let mut surplus = db.prepare_cached(sql)?;
-    let others = limits::SESSIONS_PER_ACCOUNT - 1;
-    let ended =
-        surplus.query_map(params![account.0, digest.0, others], |row| Ok(TokenDigest(row.get(0)?)))?;
-    let mut ended: Vec<TokenDigest> = ended.collect::<Result<_, _>>()?;
-    ended.sort_unstable();
-    Ok(Ok(Reply::Opened { ended }))
+    Ok(Ok(Reply::Opened))
 }
 
 pub(super) fn end_sessions(db: &Connection, digests: &[TokenDigest]) -> Outcome {
+    Ok(Ok(Reply::Ended(count(delete_sessions(db, digests)?))))
+}
+
+/// How many of them were there.
+fn delete_sessions(db: &Connection, digests: &[TokenDigest]) -> Result<usize, StoreError> {
     let mut delete = db.prepare_cached("DELETE FROM login_session WHERE digest = ?1")?;
     let mut ended = 0;
     for digest in digests {
         ended += delete.execute(params![digest.0])?;
     }
-    Ok(Ok(Reply::Ended(count(ended))))
-}
-
-pub(super) fn end_sessions_of(db: &Connection, account: AccountId) -> Outcome {
-    let mut delete = db.prepare_cached("DELETE FROM login_session WHERE account = ?1")?;
-    Ok(Ok(Reply::Ended(count(delete.execute(params![account.0])?))))
+    Ok(ended)
 }
 
 pub(super) fn live_sessions(db: &Connection, now: WallMs) -> Outcome {

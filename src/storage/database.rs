@@ -94,11 +94,9 @@ impl Store for Database {
 fn carry_out(db: &mut Transaction<'_>, request: &Request) -> Outcome {
     match request {
         Request::Register { name, password, now } => accounts::register(db, name, password, *now),
-        Request::FindAccount { name } => accounts::find_by_name(db, name),
-        Request::AccountById(id) => accounts::find_by_id(db, *id),
-        Request::OpenSession(session) => accounts::open_session(db, session),
+        Request::FindAccount { name } => accounts::find(db, name),
+        Request::OpenSession { session, ending } => accounts::open_session(db, session, ending),
         Request::EndSessions(digests) => accounts::end_sessions(db, digests),
-        Request::EndSessionsOf(account) => accounts::end_sessions_of(db, *account),
         Request::Sessions { now } => accounts::live_sessions(db, *now),
         Request::Sweep { now } => accounts::sweep(db, *now),
         Request::AddBan { target, reason, created, expires } => {

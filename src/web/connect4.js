@@ -1,12 +1,13 @@
 /**
- * The page of Connect 4: comes in as a guest, finds a match, plays or watches it. This file ties the parts together:
+ * The page of Connect 4: comes in as a guest or with an account, finds a match, plays or watches it. This file ties the parts together:
  * every `match_state` is shown whole, and what is chosen is asked of the server, which decides.
  */
 
-import { Evertick, EvertickError } from './evertick.js';
+import { Account, Evertick, EvertickError } from './evertick.js';
 import { Board } from './connect4/board.js';
+import { Home } from './connect4/home.js';
 import { BOT, canPlayAgain, canSitDown, farewell, idIn, linkTo, standing, verdict } from './connect4/words.js';
-import { guestForm } from './eternity/guest.js';
+import { Door } from './eternity/door.js';
 import { describe, seconds } from './eternity/hud.js';
 import { showLink, whyItEnded } from './link.js';
 import { byId, node, setText } from './page.js';
@@ -19,7 +20,8 @@ const BOT_MS = 650;
 const server = new Evertick();
 const board = new Board(byId('board'), drop);
 
-const guest = guestForm(enter);
+const account = new Account();
+const door = new Door(account, enter, (wishes) => new Home(wishes));
 
 /** The match that one is in, as the page shows it, or null. */
 let match = null;
@@ -68,7 +70,7 @@ server.on('client:ended', ({ reason }) => {
   const wasLost = isLost;
   isLost = false;
   // Until one is inside, the promise of `connect` has the reason.
-  if (document.body.dataset.phase !== 'door') showDoor(reason.code === 'closed' ? '' : describe(whyItEnded(reason, wasLost)));
+  if (document.body.dataset.phase !== 'door') showDoor(reason.code === 'closed' ? null : whyItEnded(reason, wasLost));
 });
 
 /** A match that goes on is told afresh before anything is answered; one that is not told is over. */
@@ -164,7 +166,7 @@ async function enterMatch(id) {
 /** A link was pasted into the open page, or the way back was taken: to that match. */
 async function followLink() {
   const id = idIn(window.location.hash);
-  if (document.body.dataset.phase === 'door') return showDoor();
+  if (document.body.dataset.phase === 'door') return showInvitation();
   if (id && id !== match?.match_id && server.state === 'connected') await enterMatch(id);
   // Where one may not go there, one is where one was.
   showAddress();
@@ -202,9 +204,11 @@ setInterval(listMatches, LIST_MS);
 
 // --- coming and going ------------------------------------------------------------------------------------------------
 
-async function enter(name) {
+/** Comes in, as that guest or as who is logged in; rejects with why not. */
+async function enter({ guest }) {
   const invited = idIn(window.location.hash);
-  await server.connect({ url: '/ws/connect4', guest: name });
+  await server.connect({ url: '/ws/connect4', ...(guest === undefined ? { token: account.token } : { guest }) });
+  door.close({ guest });
   showHall();
   if (invited) await enterMatch(invited);
 }
@@ -215,17 +219,21 @@ function showHall() {
   listMatches();
 }
 
-function showDoor(words = '') {
+/** Nobody is inside, and this is why, where it is worth a word. */
+function showDoor(error = null) {
   // The link stays: who comes back through the door may still sit down or watch.
   match = null;
   clearTimeout(held);
   setPhase('door');
-  guest.clear();
-  if (words) guest.complain(words);
-  byId('door-words').textContent = idIn(window.location.hash)
-    ? 'You have a link to a match. Say what they shall call you, and take your seat.'
-    : 'Four in a row win: across, upwards or aslant. Say what they shall call you.';
-  byId('door-name').focus();
+  showInvitation();
+  door.open(error);
+}
+
+function showInvitation() {
+  const isInvited = Boolean(idIn(window.location.hash));
+  const words = isInvited ? 'You have a link to a match.' : 'Four in a row win: across, upwards or aslant.';
+  byId('door-words').textContent = `${words} Say what they shall call you${isInvited ? ', and take your seat.' : '.'}`;
+  byId('home-words').textContent = isInvited ? `${words} Take your seat.` : words;
 }
 
 function leaveMatch() {
@@ -238,7 +246,6 @@ function leaveMatch() {
 /** `door`: not inside. `hall`: in no match. `match`: in one. */
 function setPhase(phase) {
   document.body.dataset.phase = phase;
-  byId('door').hidden = phase !== 'door';
   byId('table').inert = phase === 'door';
   byId('hall').hidden = phase !== 'hall';
   byId('match').hidden = phase !== 'match';

@@ -9,6 +9,7 @@
 import { Account, Evertick, EvertickError } from './evertick.js';
 import { Chat } from './eternity/chat.js';
 import { listen } from './eternity/controls.js';
+import { Characters } from './eternity/characters.js';
 import { Door } from './eternity/door.js';
 import { factionColour } from './eternity/figures.js';
 import { Hud, describe, seconds } from './eternity/hud.js';
@@ -34,7 +35,7 @@ const world = new World();
 const walker = new Walker();
 const server = new Evertick();
 const account = new Account();
-const door = new Door(account, enter);
+const door = new Door(account, enter, (wishes) => new Characters(account, wishes));
 const scene = new Scene(map, byId('minimap'), world, walker);
 const hud = new Hud();
 const inspector = new Inspector();

@@ -57,6 +57,7 @@ static ASSETS: &[Asset] = &[
     asset!("/connect4.js", JAVASCRIPT, "connect4.js"),
     asset!("/connect4/board.js", JAVASCRIPT, "connect4/board.js"),
     asset!("/connect4/words.js", JAVASCRIPT, "connect4/words.js"),
+    asset!("/connect4/home.js", JAVASCRIPT, "connect4/home.js"),
     asset!("/connect4.css", CSS, "connect4.css"),
     asset!("/eternity.css", CSS, "eternity.css"),
     asset!("/favicon.svg", SVG, "favicon.svg"),
@@ -148,6 +149,16 @@ mod tests {
                 assert!(link.starts_with("#i-") || paths().contains(link), "{} links to {link}", page.path);
             }
         }
+    }
+
+    #[test]
+    fn both_doors_have_the_same_card_to_log_in_or_register() {
+        let cards = ["/", "/connect4"].map(|path| {
+            let page = assets().iter().find(|asset| asset.path == path).unwrap();
+            let (_, card) = text(page).split_once(r#"<form class="door-card" id="account""#).unwrap();
+            card.split_once("</form>").unwrap().0
+        });
+        assert_eq!(cards[0], cards[1]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Bans of addresses, networks and accounts, as an administrator sets and lifts them.
 
 use crate::accounts::{PASSWORD, login, logout, register, start_in, start_keeping, try_login};
-use crate::client::{Answer, Player, ask, call, get};
+use crate::client::{Answer, Ending, Plain, Player, ask, call, get, request};
 use crate::logins::eventually;
 use evertick::engine::AdminToken;
 use evertick::server::Settings;
@@ -61,6 +61,79 @@ fn an_administrator_has_the_token() {
         let fields = "Origin: https://a.example\r\nAccess-Control-Request-Method: DELETE\r\n";
         let preflight = ask(server.addr, "OPTIONS", path, fields);
         assert_eq!((preflight.status, preflight.header("access-control-allow-methods")), (204, allow));
+    }
+}
+
+/// For how long whoever was closed is told that the ban holds, milliseconds.
+fn left(ending: &Ending) -> u64 {
+    let told = ending.packets.iter().rfind(|packet| packet["type"] == "disconnect").unwrap();
+    told["data"]["retry_after_ms"].as_u64().unwrap_or_else(|| panic!("it is told no time: {told}"))
+}
+
+#[test]
+fn a_ban_for_good_names_no_end() {
+    let (server, _folder) = start_keeping(administered);
+    let player = Player::join(server.addr, "Ann");
+    assert_eq!(ban(server.addr, json!({"target": "127.0.0.1"})).status, 201);
+    let told = player.ending();
+    assert_eq!(told.reason(), (Some(4012), "banned"));
+    assert_eq!(told.packets.last().unwrap()["data"]["retry_after_ms"], Value::Null);
+}
+
+/// A ban of everybody left no way to lift it.
+#[test]
+fn whatever_is_banned_is_lifted_from_the_machine_itself() {
+    let (server, folder) = start_keeping(administered);
+    for target in ["::/0", "127.0.0.1", "0.0.0.0/0"] {
+        assert_eq!(ban(server.addr, json!({"target": target})).status, 201, "{target}");
+    }
+    let check = |addr: SocketAddr| {
+        for path in ["/healthz", "/", "/api/status"] {
+            assert_eq!(get(addr, path).refusal(), (403, "banned".to_owned()), "{path}");
+        }
+        assert!(Player::try_connect(addr, "/ws", &[], &[]).is_err());
+        for token in ["", "an administrator's tokem"] {
+            let answer = call(addr, "GET", "/api/admin/bans", token, &Value::Null);
+            assert_eq!(answer.refusal(), (403, "banned".to_owned()), "{token}");
+        }
+        assert_eq!(bans(addr).len(), 3);
+    };
+    check(server.addr);
+    server.stop();
+    let server = start_in(folder.path(), administered);
+    check(server.addr);
+    for id in 1..=3 {
+        assert_eq!(lift(server.addr, id).status, 204);
+    }
+    assert_eq!(get(server.addr, "/healthz").status, 200);
+}
+
+/// It was carried out, and nobody could take it back from there.
+#[test]
+fn an_administrator_does_not_ban_itself() {
+    let (server, _folder) = start_keeping(|settings| {
+        administered(settings);
+        settings.engine.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+    });
+    let post = |from: &str, target: &str| {
+        let body = json!({"target": target});
+        let fields = format!("X-Forwarded-For: {from}\r\n");
+        let mut plain = Plain::open(server.addr);
+        plain.send(request("POST", "/api/admin/bans", ADMIN, &body, &fields));
+        plain.answer()
+    };
+    for (from, target) in [
+        ("203.0.113.9", "203.0.113.9"),
+        ("203.0.113.9", "203.0.113.0/24"),
+        ("203.0.113.9", "0.0.0.0/0"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8::9", "::/0"),
+    ] {
+        assert_eq!(post(from, target).refusal(), (409, "conflict".to_owned()), "{target} from {from}");
+    }
+    assert!(bans(server.addr).is_empty());
+    for (from, target) in [("203.0.113.9", "203.0.113.10"), ("203.0.113.9", "::/0"), ("203.0.113.9", "Ann")] {
+        assert_eq!(post(from, target).status, 201, "{target} from {from}");
     }
 }
 
@@ -146,7 +219,9 @@ fn an_account_that_is_banned_is_told_at_once_and_stays_out() {
     let mut other = enter(server.addr, json!({"version": 1, "token": bob}));
     other.packet("auth_response");
     let id = ban(server.addr, json!({"target": "aNN", "seconds": 3600})).json()["id"].as_u64().unwrap();
-    assert_eq!(with_token.ending().reason(), (Some(4012), "banned"));
+    let told = with_token.ending();
+    assert_eq!(told.reason(), (Some(4012), "banned"));
+    assert!((1..=3_600_000).contains(&left(&told)), "{}", left(&told));
     other.round_trip();
     let check = |addr: SocketAddr| {
         let refused = try_login(addr, "Ann", PASSWORD);
@@ -180,7 +255,9 @@ fn an_address_that_is_banned_is_cut_off_behind_the_answer() {
     let player = Player::join(server.addr, "Ann");
     let answer = ban(server.addr, json!({"target": "127.0.0.0/8", "seconds": 1}));
     assert_eq!(answer.status, 201, "the administrator comes from there and still hears that it is done");
-    assert_eq!(player.ending().reason(), (Some(4012), "banned"));
+    let told = player.ending();
+    assert_eq!(told.reason(), (Some(4012), "banned"));
+    assert!((1..=1000).contains(&left(&told)), "{}", left(&told));
     assert_eq!(get(server.addr, "/healthz").refusal(), (403, "banned".to_owned()));
     server.stop();
     let server = start_in(folder.path(), administered);

@@ -286,6 +286,115 @@ fn the_seventeenth_session_ends_the_first() {
 }
 
 #[test]
+fn the_seventeenth_session_ends_none_that_a_player_holds() {
+    // It took the oldest, and with it whoever was in the world, or lingered.
+    let mut kept = Kept::new(|s| {
+        s.session.timeout = Duration::from_secs(100_000);
+        s.session.resume_grace = Duration::from_secs(1000);
+    });
+    kept.register("Ann");
+    let login = |kept: &mut Kept| {
+        kept.driven.pass(Duration::from_secs(1));
+        kept.login("Ann")
+    };
+    let (lingers, plays, unused) = (login(&mut kept), login(&mut kept), login(&mut kept));
+    let lost = kept.enter("/ws/other", json!({"version": 1, "token": lingers}));
+    kept.driven.say(lost, r#"{"type":"become","data":{"character":10}}"#);
+    kept.driven.pass(Duration::from_secs(1));
+    kept.driven.engine.disconnect(lost, kept.driven.now);
+    let player = kept.enter("/ws", json!({"version": 1, "token": plays}));
+    let later: Vec<String> = (3..limits::SESSIONS_PER_ACCOUNT).map(|_| login(&mut kept)).collect();
+    assert!(kept.is_live(&unused), "there is a place for each so far");
+    for token in &later {
+        kept.driven.pass(Duration::from_millis(10));
+        assert!(kept.is_live(token), "used after all of those");
+    }
+    login(&mut kept);
+    assert!(!kept.is_live(&unused));
+    assert!(kept.is_live(&lingers) && kept.is_live(&plays));
+    assert_eq!(kept.driven.frames(player).close, None);
+    assert_eq!(kept.driven.engine.players(), 2);
+}
+
+/// Clients heard of too much to do, and the operator of nothing.
+#[test]
+fn a_full_disk_is_told_as_one() {
+    let mut kept = Kept::new(|_| {});
+    let shown = |kept: &mut Kept, target: &str| {
+        let conn = kept.driven.accept(HERE).unwrap();
+        kept.driven.send(conn, request("GET", target, "", &serde_json::Value::Null, "").as_bytes());
+        String::from_utf8(kept.driven.taken(conn)).unwrap()
+    };
+    let fail = |kept: &mut Kept, failure: Failure| {
+        let conn = kept.post(HERE, "/api/auth/register", "Ann", PASSWORD);
+        kept.collect();
+        let (ticket, _) = kept.waiting.pop_front().unwrap();
+        kept.give(ticket, Answer::Store(Err(failure)));
+        String::from_utf8(kept.driven.taken(conn)).unwrap()
+    };
+    assert!(shown(&mut kept, "/api/status").contains(r#""trouble":null"#));
+    let told = fail(&mut kept, StoreError::Busy.into());
+    assert!(told.contains("503") && told.contains("too much to do"), "{told}");
+    for failure in [StoreError::Locked, StoreError::DiskFull] {
+        let told = fail(&mut kept, failure.into());
+        assert!(told.contains("503") && told.contains(r#""code":"busy""#), "{told}");
+        assert!(told.contains("cannot save anything at the moment") && !told.contains("too much"), "{told}");
+        assert!(told.contains("retry_after_ms"), "{told}");
+    }
+    let told = fail(&mut kept, account::Refused::TooManyBans.into());
+    assert!(told.contains("too many bans are held"), "{told}");
+    assert!(shown(&mut kept, "/api/status").contains(r#""trouble":"disk_full""#));
+    let metrics = shown(&mut kept, "/metrics");
+    for reason in ["busy", "locked", "disk_full"] {
+        let line = format!("evertick_storage_failures_total{{reason=\"{reason}\"}} 1");
+        assert!(metrics.lines().any(|have| have == line), "{line} in {metrics}");
+    }
+    kept.register("Ann");
+    assert!(shown(&mut kept, "/api/status").contains(r#""trouble":null"#), "something is written again");
+}
+
+#[test]
+fn a_session_that_is_about_to_end_lets_nobody_in_and_stays_where_storage_fails() {
+    let mut kept = Kept::new(|_| {});
+    kept.register("Ann");
+    let tokens: Vec<String> = (0..limits::SESSIONS_PER_ACCOUNT)
+        .map(|_| {
+            kept.driven.pass(Duration::from_secs(1));
+            kept.login("Ann")
+        })
+        .collect();
+    let begin = |kept: &mut Kept| {
+        let conn = kept.post(HERE, "/api/auth/login", "Ann", PASSWORD);
+        for _ in 0..2 {
+            kept.collect();
+            let (ticket, errand) = kept.waiting.pop_front().unwrap();
+            let answer = match errand {
+                Errand::Hash(work) => Answer::Hash(Plain.work(&work)),
+                Errand::Store(request) => {
+                    Answer::Store(account::commit(&mut kept.database, &[request]).remove(0))
+                }
+            };
+            kept.give(ticket, answer);
+        }
+        conn
+    };
+    let conn = begin(&mut kept);
+    let late = kept.enter("/ws", json!({"version": 1, "token": tokens[0]}));
+    assert_eq!(kept.driven.frames(late).reason(), (4003, "session_expired"));
+    kept.collect();
+    let (ticket, _) = kept.waiting.pop_front().unwrap();
+    kept.give(ticket, Answer::Store(Err(Failure::Store(StoreError::DiskFull))));
+    assert_eq!(kept.driven.status(conn), 503);
+    assert!(kept.is_live(&tokens[0]), "nothing has happened");
+    kept.driven.pass(Duration::from_secs(1));
+    kept.login("Ann");
+    assert!(
+        kept.is_live(&tokens[0]) && !kept.is_live(&tokens[1]),
+        "used since, and so not the oldest any more"
+    );
+}
+
+#[test]
 fn renewals_reach_storage_and_sweeps_spare_them() {
     let mut kept = Kept::new(|s| {
         s.session_timeout = Duration::from_secs(20);

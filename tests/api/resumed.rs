@@ -242,6 +242,32 @@ mod over_a_restart {
         }
     }
 
+    /// The ban was over before the player's time to come back was, and its token stood for it again.
+    #[test]
+    fn who_was_banned_does_not_come_back_when_the_ban_is_lifted() {
+        let folder = tempfile::tempdir().unwrap();
+        let administered = |settings: &mut Settings| {
+            hold(settings);
+            settings.engine.admin_token = evertick::engine::AdminToken::new("admin");
+        };
+        let mut server = start_in(folder.path(), administered);
+        register(server.addr, "ann");
+        let login = login(server.addr, "ann");
+        for target in ["ANN", "127.0.0.0/8"] {
+            let (_ann, session) = enter(server.addr, &login);
+            server.stop();
+            server = start_in(folder.path(), administered);
+            let admin =
+                |method, path: &str, body| crate::client::call(server.addr, method, path, "admin", &body);
+            let ban = admin("POST", "/api/admin/bans", json!({ "target": target })).json();
+            let path = format!("/api/admin/bans/{}", ban["id"]);
+            assert_eq!(admin("DELETE", &path, Value::Null).status, 204);
+            let refused =
+                resume::<Said, Heard>(server.addr, "/ws", &session["resume_token"], 0).err().unwrap();
+            assert_eq!(refused.ending().reason(), (Some(4003), "session_expired"), "{target}");
+        }
+    }
+
     #[test]
     fn a_lingering_player_ends_with_its_login_and_with_another() {
         let folder = tempfile::tempdir().unwrap();

@@ -1,16 +1,26 @@
 // Connect 4 in tabs: a whole match between two, by key and by touch, watched by a third who has the link; a rematch; a
-// match against the bot.
+// match against the bot; and accounts, which come in under their own names.
 //
 //   node connect4.mjs http://127.0.0.1:8080 [folder for screenshots]
 
 import assert from 'node:assert/strict';
+import { randomBytes } from 'node:crypto';
 import { enterHall, moves, turns } from './board.mjs';
-import { DESK, LOOKS, PHONE, newContext, openTab, picture, run, step } from './stage.mjs';
+import { DESK, LOOKS, PHONE, newContext, openTab, picture, refusedWith, run, step } from './stage.mjs';
+
+const PASSWORD = 'correct horse';
+/** The server may have accounts already: every name here is a new one. */
+const suffix = randomBytes(4).toString('hex');
 
 /** By page: the packets that it sent. */
 const sent = new Map();
 
-await run('two played, one watched, the bot answered', play, takePictures);
+await run('two played, one watched, the bot answered, an account came and went', playAll, takePictures);
+
+async function playAll() {
+  await play();
+  await accounts();
+}
 
 async function play() {
   const desk = await newContext(DESK);
@@ -155,12 +165,83 @@ async function play() {
   await phone.close();
 }
 
+async function accounts() {
+  const username = `eva_${suffix}`;
+  const context = await newContext(DESK);
+  step('who registers is logged in, and comes in under that name');
+  const page = await openTab(context, '/connect4', 'Eva');
+  await page.click('#to-register');
+  await page.fill('#account-name', username);
+  await page.fill('#account-password', 'short');
+  await page.click('#account-send');
+  await says(page, 'account-password-trouble', 'too short');
+  await page.fill('#account-password', PASSWORD);
+  await page.click('#account-send');
+  await says(page, 'home-enter', `Enter as ${username}`);
+  await page.click('#home-enter');
+  await page.waitForSelector('#hall:not([hidden])');
+  await page.click('#play-friend');
+  await says(page, 'seat-0', username);
+
+  step('the same account in another tab goes on where the first one sat, which is told');
+  const link = new URL(await page.inputValue('#share-link'));
+  const other = await openTab(context, link.pathname + link.hash, 'Eva again');
+  await other.click('#to-login');
+  await other.fill('#account-name', username);
+  await other.fill('#account-password', 'wrong horse');
+  await refusedWith(401, () => other.click('#account-send'), () => says(other, 'account-password-trouble', 'password'));
+  await other.fill('#account-password', PASSWORD);
+  await other.click('#account-send');
+  await says(other, 'home-words', 'Take your seat');
+  await other.click('#home-enter');
+  await other.waitForSelector('#hall:not([hidden]), #match:not([hidden])');
+  await says(page, 'home-trouble', 'somewhere else');
+  await other.close();
+
+  step('a reload keeps the login, and so does the other game; who logs out is out of both');
+  await page.reload();
+  await says(page, 'home-enter', username);
+  await page.click('#home a[href="/"]');
+  await says(page, 'creation-log-out', 'Log out');
+  await page.goBack();
+  await says(page, 'home-enter', username);
+  await page.click('#home-enter');
+  await page.waitForSelector('#hall:not([hidden]), #match:not([hidden])');
+  await page.evaluate(async () => {
+    const { token } = JSON.parse(sessionStorage.getItem('eternity.login'));
+    await fetch('/api/auth/logout', { method: 'POST', headers: { authorization: `Bearer ${token}` } });
+  });
+  await says(page, 'account-trouble', 'logged out');
+  assert.equal(await page.inputValue('#account-name'), username);
+  await page.fill('#account-password', PASSWORD);
+  await page.click('#account-send');
+  await says(page, 'home-enter', username);
+  await page.click('#log-out');
+  await says(page, 'door-said', 'logged out');
+  assert.equal(await page.evaluate(() => sessionStorage.getItem('eternity.login')), null);
+  await context.close();
+}
+
+async function says(page, id, words) {
+  await page.waitForSelector(`#${id}`);
+  await page.waitForFunction(({ id, words }) => document.getElementById(id).textContent.includes(words), { id, words });
+}
+
 async function takePictures() {
   for (const [look, options] of Object.entries(LOOKS)) {
     step(`a picture: ${look}`);
     const context = await newContext(options);
     const ada = await openTab(context, '/connect4', 'Ada');
     await picture(ada, `connect4-${look}-door`);
+    await ada.click('#to-register');
+    await picture(ada, `connect4-${look}-register`);
+    await ada.fill('#account-name', `pic_${look.replace('-', '_')}_${suffix}`.slice(0, 20));
+    await ada.fill('#account-password', PASSWORD);
+    await ada.click('#account-send');
+    await says(ada, 'home-enter', 'Enter as');
+    await picture(ada, `connect4-${look}-home`);
+    await ada.click('#log-out');
+    await says(ada, 'door-said', 'logged out');
     await enter(ada, 'Ada');
     await ada.waitForFunction(() => !document.getElementById('match-none').hidden);
     await picture(ada, `connect4-${look}-hall`);

@@ -23,12 +23,24 @@ pub(crate) fn ask(
     token: Option<&str>,
     body: &Value,
 ) -> Option<Answer> {
+    let bearer = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
+    exchange(address, (method, path), &bearer, body)
+}
+
+/// Whether whoever comes from there is banned. `None`: the server died.
+pub(crate) fn is_banned(address: SocketAddr, from: &str) -> Option<bool> {
+    let forwarded = format!("X-Forwarded-For: {from}\r\n");
+    let answer = exchange(address, ("GET", "/api/status"), &forwarded, &Value::Null)?;
+    assert!(matches!(answer.status, 200 | 403), "{answer:?}");
+    Some(answer.status == 403)
+}
+
+fn exchange(address: SocketAddr, (method, path): (&str, &str), field: &str, body: &Value) -> Option<Answer> {
     let mut stream = TcpStream::connect(address).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    let bearer = token.map_or(String::new(), |token| format!("Authorization: Bearer {token}\r\n"));
     let body = if body.is_null() { String::new() } else { body.to_string() };
     let length = body.len();
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{bearer}Content-Length: {length}\r\n");
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: a\r\n{field}Content-Length: {length}\r\n");
     write!(stream, "{head}Connection: close\r\n\r\n{body}").ok()?;
     let mut bytes = Vec::new();
     // What came before a reset was heard.

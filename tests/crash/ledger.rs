@@ -16,8 +16,30 @@ pub(crate) struct Account {
     pub(crate) live: Vec<String>,
     /// Tokens that no longer do.
     pub(crate) dead: Vec<String>,
-    /// The ban of it that holds.
-    pub(crate) ban: Option<u32>,
+    /// The bans that hold of its name, its address and its network, by what is banned.
+    pub(crate) bans: BTreeMap<String, u32>,
+    /// An address and a network of its own, from which nobody comes but to see whether they are banned.
+    pub(crate) address: String,
+    pub(crate) network: String,
+}
+
+impl Account {
+    /// The `place`th of the worker of that number. The addresses are of networks that are nobody's (RFC 1918).
+    pub(crate) fn new(name: String, worker: u64, place: usize) -> Account {
+        let at = |second: u64, n: usize| format!("10.{second}.{}.{}", n / 256, n % 256);
+        let address = at(worker, place);
+        let network = format!("{}/31", at(128 + worker, 2 * place));
+        Account { name, address, network, ..Account::default() }
+    }
+
+    /// What may be banned of it.
+    pub(crate) fn targets(&self) -> [&str; 3] {
+        [&self.name, &self.address, &self.network]
+    }
+
+    pub(crate) fn is_banned(&self) -> bool {
+        self.bans.contains_key(&self.name)
+    }
 }
 
 /// Something that a client asks for; accounts are meant by their place in the list.
@@ -29,8 +51,8 @@ pub(crate) enum Operation {
     Create { account: usize, name: String },
     Select { account: usize, character: u32 },
     Delete { account: usize, character: u32 },
-    Ban { account: usize },
-    Lift { account: usize, ban: u32 },
+    Ban { account: usize, target: String },
+    Lift { account: usize, target: String, ban: u32 },
 }
 
 /// What the server gave to it.
@@ -42,9 +64,9 @@ pub(crate) struct Given {
 
 impl Operation {
     /// Writes down what has happened.
-    pub(crate) fn apply(self, accounts: &mut Vec<Account>, given: Given) {
+    pub(crate) fn apply(self, accounts: &mut Vec<Account>, worker: u64, given: Given) {
         match self {
-            Operation::Register { name } => accounts.push(Account { name, ..Account::default() }),
+            Operation::Register { name } => accounts.push(Account::new(name, worker, accounts.len())),
             Operation::LogIn { account } => accounts[account].live.extend(given.token),
             Operation::LogOut { account, token } => {
                 accounts[account].live.retain(|have| *have != token);
@@ -59,8 +81,12 @@ impl Operation {
                 account.characters.remove(&character);
                 account.selected = account.selected.filter(|selected| *selected != character);
             }
-            Operation::Ban { account } => accounts[account].ban = given.id,
-            Operation::Lift { account, .. } => accounts[account].ban = None,
+            Operation::Ban { account, target } => {
+                accounts[account].bans.insert(target, given.id.unwrap());
+            }
+            Operation::Lift { account, target, .. } => {
+                accounts[account].bans.remove(&target);
+            }
         }
     }
 
@@ -73,7 +99,7 @@ impl Operation {
             | Operation::Create { account, .. }
             | Operation::Select { account, .. }
             | Operation::Delete { account, .. }
-            | Operation::Ban { account }
+            | Operation::Ban { account, .. }
             | Operation::Lift { account, .. } => Some(account),
         }
     }

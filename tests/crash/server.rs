@@ -45,7 +45,7 @@ pub(crate) struct Served {
 
 impl Served {
     /// Starts it and waits until it listens. Passwords cost little here and ticks come fast, so that much happens in a
-    /// short life.
+    /// short life. Whoever asks may say that it comes from elsewhere.
     pub(crate) fn start(folder: &Folder) -> Served {
         let log = std::fs::OpenOptions::new().create(true).append(true).open(folder.0.join("log")).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_evertick"))
@@ -55,6 +55,7 @@ impl Served {
             .env("EVERTICK_HASH_PASSES", "1")
             .env("EVERTICK_MESSAGE_RATE", "10000")
             .env("EVERTICK_ADMIN_TOKEN", ADMIN)
+            .env("EVERTICK_TRUSTED_PROXIES", "127.0.0.1")
             .current_dir(&folder.0)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

@@ -1,7 +1,7 @@
-//! A client that registers, plays with its characters and is banned at times, and remembers what it was told. What it asks of
+//! A client that registers, plays with its characters, is banned at times as an account, an address or a network, and remembers what it was told. What it asks of
 //! its characters it asks over HTTP or by a packet, as it comes.
 
-use crate::client::{Answer, ask};
+use crate::client::{Answer, ask, is_banned};
 use crate::ledger::{Account, Given, Operation};
 use crate::server::ADMIN;
 use crate::socket;
@@ -67,7 +67,7 @@ impl Worker {
             match answer.status {
                 200..300 => {
                     let given = given(&answer.body);
-                    operation.apply(&mut self.accounts, given);
+                    operation.apply(&mut self.accounts, self.number, given);
                     self.confirmed += 1;
                     self.by_packet += usize::from(packet.is_some());
                 }
@@ -86,10 +86,11 @@ impl Worker {
         // Mostly one of the newest, so that much happens to it.
         let back = self.chance.below(count.min(RECENT) as u64) as usize;
         let account = count - 1 - back;
-        let Account { live, characters, ban, .. } = &self.accounts[account];
-        if let Some(ban) = *ban {
-            return Operation::Lift { account, ban };
+        let of = &self.accounts[account];
+        if of.is_banned() || (!of.bans.is_empty() && self.chance.chance(0.3)) {
+            return self.lift(account);
         }
+        let Account { live, characters, .. } = of;
         let Some(token) = live.first().cloned() else { return Operation::LogIn { account } };
         if live.len() >= SESSIONS {
             return Operation::LogOut { account, token };
@@ -99,7 +100,7 @@ impl Worker {
         match (self.chance.below(12), some) {
             (0, _) => Operation::LogIn { account },
             (1, _) => Operation::LogOut { account, token },
-            (2, _) => Operation::Ban { account },
+            (2, _) => self.ban(account),
             (3..=5, Some(character)) => Operation::Select { account, character },
             (6..=7, Some(character)) => Operation::Delete { account, character },
             (_, Some(character)) if characters.len() >= CHARACTERS => {
@@ -107,6 +108,22 @@ impl Worker {
             }
             _ => Operation::Create { account, name: self.next_name() },
         }
+    }
+
+    /// A ban of something of an account's that is not banned yet.
+    fn ban(&mut self, account: usize) -> Operation {
+        let of = &self.accounts[account];
+        let free: Vec<&str> = of.targets().into_iter().filter(|one| !of.bans.contains_key(*one)).collect();
+        let target = free[self.chance.below(free.len() as u64) as usize].to_owned();
+        Operation::Ban { account, target }
+    }
+
+    /// The end of a ban of an account's, of its name first.
+    fn lift(&self, account: usize) -> Operation {
+        let Account { name, bans, .. } = &self.accounts[account];
+        let held = bans.get_key_value(name).or_else(|| bans.first_key_value());
+        let (target, ban) = held.expect("something of it is banned");
+        Operation::Lift { account, target: target.clone(), ban: *ban }
     }
 
     fn next_name(&mut self) -> String {
@@ -154,8 +171,8 @@ impl Worker {
             Operation::Delete { character, .. } => {
                 ask(address, ("DELETE", &format!("/api/characters/{character}")), token, &Value::Null)
             }
-            Operation::Ban { .. } => {
-                ask(address, ("POST", "/api/admin/bans"), Some(ADMIN), &json!({ "target": name }))
+            Operation::Ban { target, .. } => {
+                ask(address, ("POST", "/api/admin/bans"), Some(ADMIN), &json!({ "target": target }))
             }
             Operation::Lift { ban, .. } => {
                 ask(address, ("DELETE", &format!("/api/admin/bans/{ban}")), Some(ADMIN), &Value::Null)
@@ -177,10 +194,10 @@ impl Worker {
         self.settle_doubt(address);
         for place in 0..self.accounts.len() {
             self.check(address, place);
-            if let Some(ban) = self.accounts[place].ban {
-                let lift = Operation::Lift { account: place, ban };
+            while !self.accounts[place].bans.is_empty() {
+                let lift = self.lift(place);
                 assert_eq!(self.request(address, &lift).unwrap().status, 204);
-                lift.apply(&mut self.accounts, Given::default());
+                lift.apply(&mut self.accounts, self.number, Given::default());
                 self.check(address, place);
             }
             self.log_in_and_out(address, place);
@@ -214,14 +231,16 @@ impl Worker {
             Operation::Delete { account, character } => {
                 (!self.look(address, *account).characters.contains_key(character)).then(Given::default)
             }
-            Operation::Ban { account } => {
-                let id = self.ban_of(address, *account);
+            Operation::Ban { account, target } => {
+                let id = self.bans_of(address, *account).get(target).copied();
                 id.map(|id| Given { id: Some(id), token: None })
             }
-            Operation::Lift { account, .. } => self.ban_of(address, *account).is_none().then(Given::default),
+            Operation::Lift { account, target, .. } => {
+                (!self.bans_of(address, *account).contains_key(target)).then(Given::default)
+            }
         };
         if let Some(given) = given {
-            doubt.apply(&mut self.accounts, given);
+            doubt.apply(&mut self.accounts, self.number, given);
         }
     }
 
@@ -231,17 +250,22 @@ impl Worker {
         for token in &account.dead {
             assert_eq!(self.list(address, token).status, 401, "a session of {} is back", account.name);
         }
-        let ban = self.ban_of(address, place);
-        assert_eq!(ban, account.ban, "the ban of {}", account.name);
-        if ban.is_some() {
+        assert_eq!(self.bans_of(address, place), account.bans, "the bans of {}", account.name);
+        for target in [&account.address, &account.network] {
+            let from = target.trim_end_matches("/31");
+            let expected = account.bans.contains_key(target);
+            assert_eq!(is_banned(address, from), Some(expected), "whoever comes from {target}");
+        }
+        let banned = account.is_banned();
+        if banned {
             let answer = ask(address, ("POST", "/api/auth/login"), None, &credentials(&account.name));
             assert_eq!(answer.unwrap().status, 403, "{} is banned", account.name);
         }
         for token in &account.live {
-            let expected = if ban.is_some() { 403 } else { 200 };
+            let expected = if banned { 403 } else { 200 };
             let answer = self.list(address, token);
             assert_eq!(answer.status, expected, "a session of {}: {answer:?}", account.name);
-            if ban.is_none() {
+            if !banned {
                 let Account { characters, selected, .. } = account.clone();
                 assert_eq!(seen(&answer.body), Seen { characters, selected }, "{}", account.name);
             }
@@ -253,11 +277,11 @@ impl Worker {
         let log_in = Operation::LogIn { account };
         let answer = self.request(address, &log_in).unwrap();
         assert_eq!(answer.status, 200, "{}: {answer:?}", self.accounts[account].name);
-        log_in.apply(&mut self.accounts, given(&answer.body));
+        log_in.apply(&mut self.accounts, self.number, given(&answer.body));
         let token = self.accounts[account].live.last().unwrap().clone();
         let log_out = Operation::LogOut { account, token };
         assert_eq!(self.request(address, &log_out).unwrap().status, 204);
-        log_out.apply(&mut self.accounts, Given::default());
+        log_out.apply(&mut self.accounts, self.number, Given::default());
     }
 
     /// What the server has of an account that is not banned.
@@ -272,12 +296,12 @@ impl Worker {
         ask(address, ("GET", "/api/characters"), Some(token), &Value::Null).expect("nobody kills it now")
     }
 
-    /// The ban that holds of an account, as the list has it.
-    fn ban_of(&self, address: SocketAddr, place: usize) -> Option<u32> {
+    /// The bans that hold of what is an account's, as the list has it.
+    fn bans_of(&self, address: SocketAddr, place: usize) -> BTreeMap<String, u32> {
         let answer = ask(address, ("GET", "/api/admin/bans"), Some(ADMIN), &Value::Null).unwrap();
         let bans = answer.body["bans"].as_array().unwrap().iter();
-        let mut of = bans.filter(|ban| ban["target"] == *self.accounts[place].name);
-        of.next().map(|ban| id_of(&ban["id"]).unwrap())
+        let bans = bans.map(|ban| (ban["target"].as_str().unwrap().to_owned(), id_of(&ban["id"]).unwrap()));
+        bans.filter(|(target, _)| self.accounts[place].targets().contains(&target.as_str())).collect()
     }
 }
 

@@ -36,13 +36,9 @@ pub(crate) fn settle(store: &mut dyn Store) {
         now: WallMs(0),
     };
     let open = |account| {
-        Request::OpenSession(LoginSession {
-            digest: token(account).digest(),
-            account: AccountId(account),
-            created: WallMs(0),
-            expires: EXPIRES,
-            seen: WallMs(0),
-        })
+        let (digest, account, created) = (token(account).digest(), AccountId(account), WallMs(0));
+        let session = LoginSession { digest, account, created, expires: EXPIRES, seen: created };
+        Request::OpenSession { session, ending: Vec::new() }
     };
     commit(store, (1..=RESIDENTS).map(register).collect());
     commit(store, (1..=RESIDENTS).map(open).collect());

@@ -1,8 +1,12 @@
 //! Bans: who may not come in, as an administrator said. In storage, and in memory from the start on.
 //!
 //! Addresses and networks are held in the registry, which is asked for every connection and every request; accounts
-//! here. Whoever is on when a ban comes to hold is told `banned` at once; login sessions of a banned account are refused while it
-//! lasts and come back with its end.
+//! here. Whoever is on when a ban comes to hold is told `banned` at once, and for how long; login sessions of a banned account
+//! are refused while it lasts and come back with its end. **What a banned player would resume by is void for good**, those
+//! tokens too that outlived a restart.
+//!
+//! No ban locks an administrator out: one that would hold the address it is asked from is refused, and from the machine
+//! itself, whose addresses are the loopback ones, the bans can be seen and lifted whatever they hold.
 
 use super::{Follows, Step, Trouble};
 use crate::account::{Answer, BanRecord, BanTarget, Errand, Reply, Request, Username};
@@ -16,6 +20,7 @@ use crate::registry;
 use crate::time::{Time, WallMs};
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// The latest moment at which a ban ends, Unix milliseconds: storage keeps it as it is told, and every reader of JSON has whole
@@ -79,6 +84,15 @@ impl AccountBans {
     }
 }
 
+/// For how many more milliseconds it holds; `None`: for good.
+fn left_ms(record: &BanRecord, wall: WallMs) -> Option<u32> {
+    record.expires.map(|at| u32::try_from(at.0.saturating_sub(wall.0)).unwrap_or(u32::MAX))
+}
+
+fn is_own_machine(ip: IpAddr) -> bool {
+    ip.to_canonical().is_loopback()
+}
+
 fn is_live(record: &BanRecord, wall: WallMs) -> bool {
     record.expires.is_none_or(|expires| expires > wall)
 }
@@ -110,17 +124,31 @@ impl Engine {
     pub(in crate::engine) fn account_ban(&self, name: &Username, now: Time) -> Option<Refusal> {
         let wall = self.core.wall_at(now);
         let record = self.accounts.bans.of_account(name, wall)?;
-        let refusal = Refusal::new(Code::Banned, "this account is banned");
-        Some(match record.expires {
-            Some(expires) => refusal.retry_after(u32::try_from(expires.0 - wall.0).unwrap_or(u32::MAX)),
-            None => refusal,
-        })
+        let retry_after_ms = left_ms(record, wall);
+        Some(Refusal { retry_after_ms, ..Refusal::new(Code::Banned, "this account is banned") })
     }
 
     /// What `GET /api/admin/bans` answers.
     pub(in crate::engine) fn list_bans(&self, now: Time) -> Response {
         let bans = self.accounts.bans.live(self.core.wall_at(now)).map(Shown::new).collect();
         Response::new(200).json(&List { bans })
+    }
+
+    /// Whether an administrator who asks from `ip` may ban them: not where that would lock it out.
+    pub(in crate::engine) fn check_ban(target: &BanTarget, ip: IpAddr) -> Result<(), Refusal> {
+        match target {
+            BanTarget::Network(network) if network.contains(ip) && !is_own_machine(ip) => Err(Refusal::new(
+                Code::Conflict,
+                "this would ban the address that you ask from; ask from another one, or from the server's own machine",
+            )),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether whoever comes from `ip` may be an administrator whatever is banned: on the machine itself the database could be
+    /// edited as well.
+    pub(in crate::engine) fn may_lift_bans(&self, ip: IpAddr) -> bool {
+        self.core.settings.admin_token.is_set() && is_own_machine(ip)
     }
 
     /// Begins to ban somebody, for so many seconds or for good.
@@ -165,7 +193,7 @@ impl Engine {
         }
         let in_registry = match &record.target {
             BanTarget::Account(name) => {
-                self.close_account(name, now);
+                self.close_account(name, left_ms(&record, wall), now);
                 None
             }
             BanTarget::Network(network) => {
@@ -185,9 +213,10 @@ impl Engine {
         true
     }
 
-    /// Closes everybody who came in under an account.
-    fn close_account(&mut self, name: &Username, now: Time) {
+    /// Closes everybody who came in under an account, or would come back under it.
+    fn close_account(&mut self, name: &Username, left_ms: Option<u32>, now: Time) {
         let folded = name.folded();
+        self.tokens.void_survivors(|survivor| survivor.name.folded() == folded);
         let came_as = |name: Option<&Username>| name.is_some_and(|name| name.folded() == folded);
         let hit: Vec<ConnId> = self
             .core
@@ -197,7 +226,7 @@ impl Engine {
             .map(|(conn, _)| conn)
             .collect();
         for conn in hit {
-            self.close(conn, Code::Banned, "this account is banned", None, now);
+            self.close(conn, Code::Banned, "this account is banned", left_ms, now);
         }
     }
 

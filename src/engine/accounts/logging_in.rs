@@ -7,7 +7,8 @@
 
 use super::{Follows, Step, Trouble, too_many_at_once, too_often, unsent};
 use crate::account::{
-    Account, Answer, Errand, Hashed, LoginSession, Password, Reply, Request, Token, Username, Work,
+    Account, Answer, Errand, Hashed, LoginSession, Password, Reply, Request, Token, TokenDigest, Username,
+    Work,
 };
 use crate::address::AddressKey;
 use crate::engine::Engine;
@@ -41,8 +42,8 @@ pub(in crate::engine) struct LoggingIn {
 enum Stage {
     Finding(Password),
     Verifying(Option<(AccountId, Username)>),
-    /// The session is being kept.
-    Opening(Token, LoginSession, Username),
+    /// The session is being kept, and those of the account's that have no place beside it are ended.
+    Opening(Token, LoginSession, Vec<TokenDigest>),
 }
 
 #[derive(Serialize)]
@@ -95,17 +96,20 @@ impl Engine {
                 self.tell_login(applicant, bad_credentials(), now);
                 Follows::Nothing
             }
-            (Stage::Opening(token, session, name), Answer::Store(Ok(Reply::Opened { ended }))) => {
-                self.logged_in(applicant, attempt, &token, &session, name, now);
-                for digest in ended {
+            (Stage::Opening(token, session, ending), Answer::Store(Ok(Reply::Opened))) => {
+                self.logged_in(applicant, attempt, &token, &session, now);
+                for digest in ending {
                     self.end_login(digest, Code::SessionExpired, "too many logins of this account", now);
                 }
                 Follows::Nothing
             }
             (stage, answer) => {
                 // Our own trouble, which is no failed login.
-                if !matches!(stage, Stage::Opening(..)) {
-                    self.accounts.throttle.give_place(attempt.address());
+                match stage {
+                    Stage::Opening(_, session, ending) => {
+                        self.accounts.logins.take_back(session.digest, &ending);
+                    }
+                    _ => self.accounts.throttle.give_place(attempt.address()),
                 }
                 self.accounts.throttle.forgive(attempt);
                 let refusal = self.trouble(Trouble::of(answer));
@@ -140,8 +144,13 @@ impl Engine {
         let expires = self.accounts.logins.expiry(created);
         let digest = token.digest();
         let session = LoginSession { digest, account, created, expires, seen: created };
-        let open = Errand::Store(Request::OpenSession(session.clone()));
-        let stage = Stage::Opening(token, session, name);
+        let Some(ending) = self.accounts.logins.open(&session, name, created) else {
+            self.accounts.throttle.forgive(attempt);
+            self.tell_login(applicant, all_are_held(), now);
+            return Follows::Nothing;
+        };
+        let open = Errand::Store(Request::OpenSession { session: session.clone(), ending: ending.clone() });
+        let stage = Stage::Opening(token, session, ending);
         Follows::Errand(Step::LoggingIn(Box::new(LoggingIn { applicant, attempt, stage })), open)
     }
 
@@ -152,11 +161,10 @@ impl Engine {
         attempt: Attempt,
         token: &Token,
         session: &LoginSession,
-        name: Username,
         now: Time,
     ) {
         self.accounts.throttle.forgive(attempt);
-        self.accounts.logins.add(session, name);
+        self.accounts.logins.opened(session.digest);
         if let Applicant::Http(conn) = applicant {
             let answer = LoggedIn {
                 token: token.expose(),
@@ -173,6 +181,11 @@ impl Engine {
             Applicant::Socket(conn, id) => self.refuse_login(conn, id, refusal, now),
         }
     }
+}
+
+/// A session that somebody in the world holds ends by none but its own logout.
+fn all_are_held() -> Refusal {
+    Refusal::new(Code::Conflict, "all logins of this account are held by players in the world; log one out")
 }
 
 fn bad_credentials() -> Refusal {

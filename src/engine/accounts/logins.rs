@@ -1,5 +1,9 @@
 //! Login sessions: which token stands for whom, and until when.
 //!
+//! An account has at most `limits::SESSIONS_PER_ACCOUNT` of them. Which ends for a new one is chosen here, where it is known who is
+//! held, and **reserved** until storage has answered: the new one stands for nobody yet, and nobody comes in any more with
+//! the one that is to end. Where storage will not, both are as they were.
+//!
 //! All of them are in memory, by the digests of their tokens; storage has them for the next start. A session expires
 //! `session_timeout_s` after it was last used; while a player that came in with it is in the world it is **held** and does
 //! not expire. Renewals, and when a session was last used, reach storage with what may lag and at a bounded rate: a crash may
@@ -7,8 +11,9 @@
 
 use crate::account::{LoginSession, Renewal, TokenDigest, Username};
 use crate::ids::AccountId;
+use crate::limits;
 use crate::time::WallMs;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 /// Who a token stands for.
@@ -40,10 +45,13 @@ pub(in crate::engine) struct Shown<'a> {
 }
 
 /// All login sessions.
+///
+/// Invariant: both maps hold the same sessions.
 #[derive(Debug)]
 pub(in crate::engine) struct Logins {
     timeout_ms: u64,
     sessions: HashMap<TokenDigest, Entry>,
+    by_account: BTreeSet<(AccountId, TokenDigest)>,
 }
 
 #[derive(Debug)]
@@ -58,9 +66,18 @@ struct Entry {
     told: WallMs,
     /// Players in the world that came in with it.
     held: u32,
+    /// Whether storage has it.
+    open: bool,
+    /// Whether storage is asked to end it for a newer one.
+    ending: bool,
 }
 
 impl Entry {
+    fn new(session: &LoginSession, name: Username, open: bool) -> Entry {
+        let LoginSession { account, created, expires, seen, .. } = *session;
+        Entry { account, name, created, expires, seen, told: expires, held: 0, open, ending: false }
+    }
+
     fn is_over(&self, wall: WallMs) -> bool {
         self.held == 0 && self.expires <= wall
     }
@@ -68,7 +85,8 @@ impl Entry {
 
 impl Logins {
     pub(in crate::engine) fn new(timeout: Duration) -> Logins {
-        Logins { timeout_ms: timeout.as_millis() as u64, sessions: HashMap::new() }
+        let timeout_ms = timeout.as_millis() as u64;
+        Logins { timeout_ms, sessions: HashMap::new(), by_account: BTreeSet::new() }
     }
 
     /// When a session that is used now expires.
@@ -83,14 +101,68 @@ impl Logins {
 
     /// Adds one that storage has.
     pub(in crate::engine) fn add(&mut self, session: &LoginSession, name: Username) {
-        let LoginSession { digest, account, created, expires, seen } = *session;
-        let entry = Entry { account, name, created, expires, seen, told: expires, held: 0 };
+        self.insert(session.digest, Entry::new(session, name, true));
+    }
+
+    fn insert(&mut self, digest: TokenDigest, entry: Entry) {
+        self.by_account.insert((entry.account, digest));
         self.sessions.insert(digest, entry);
     }
 
-    /// Whose session it is; `None` where there is none, or it is over.
+    /// Reserves a place for one that storage is asked to open. Which of the account's others are to end for it: those that
+    /// would expire first of those that nobody in the world holds. `None` where all are held: then there is no place.
+    pub(in crate::engine) fn open(
+        &mut self,
+        session: &LoginSession,
+        name: Username,
+        wall: WallMs,
+    ) -> Option<Vec<TokenDigest>> {
+        let others: Vec<(TokenDigest, &Entry)> =
+            self.of_account(session.account).filter(|(_, e)| !e.ending && !e.is_over(wall)).collect();
+        let surplus = (others.len() + 1).saturating_sub(limits::SESSIONS_PER_ACCOUNT as usize);
+        let mut free: Vec<(WallMs, TokenDigest)> =
+            others.iter().filter(|(_, e)| e.held == 0).map(|(digest, e)| (e.expires, *digest)).collect();
+        if free.len() < surplus {
+            return None;
+        }
+        free.sort_unstable();
+        let ending: Vec<TokenDigest> = free.into_iter().take(surplus).map(|(_, digest)| digest).collect();
+        self.mark(&ending, true);
+        self.insert(session.digest, Entry::new(session, name, false));
+        Some(ending)
+    }
+
+    /// Storage has opened it. Those that end for it are ended one by one.
+    pub(in crate::engine) fn opened(&mut self, digest: TokenDigest) {
+        if let Some(entry) = self.sessions.get_mut(&digest) {
+            entry.open = true;
+        }
+    }
+
+    /// Storage would not open it: it never was, and those that were to end for it go on.
+    pub(in crate::engine) fn take_back(&mut self, digest: TokenDigest, ending: &[TokenDigest]) {
+        self.end(digest);
+        self.mark(ending, false);
+    }
+
+    fn mark(&mut self, digests: &[TokenDigest], ending: bool) {
+        for digest in digests {
+            if let Some(entry) = self.sessions.get_mut(digest) {
+                entry.ending = ending;
+            }
+        }
+    }
+
+    fn of_account(&self, account: AccountId) -> impl Iterator<Item = (TokenDigest, &Entry)> {
+        let all = (account, TokenDigest([0; 32]))..=(account, TokenDigest([u8::MAX; 32]));
+        let digests = self.by_account.range(all).map(|(_, digest)| *digest);
+        digests.filter_map(|digest| Some((digest, self.sessions.get(&digest)?)))
+    }
+
+    /// Whom it lets in; `None` where there is none, or it is over or about to end.
     pub(in crate::engine) fn find(&self, digest: TokenDigest, wall: WallMs) -> Option<Login> {
-        let entry = self.sessions.get(&digest).filter(|entry| !entry.is_over(wall))?;
+        let usable = |entry: &&Entry| entry.open && !entry.ending && !entry.is_over(wall);
+        let entry = self.sessions.get(&digest).filter(usable)?;
         Some(Login { account: entry.account, name: entry.name.clone(), digest })
     }
 
@@ -134,7 +206,7 @@ impl Logins {
 
     /// Those that are not over.
     pub(in crate::engine) fn live(&self, wall: WallMs) -> impl Iterator<Item = Shown<'_>> {
-        let live = self.sessions.iter().filter(move |(_, entry)| !entry.is_over(wall));
+        let live = self.sessions.iter().filter(move |(_, entry)| entry.open && !entry.is_over(wall));
         live.map(|(digest, entry)| {
             let Entry { account, name, created, expires, seen, .. } = entry;
             Shown {
@@ -150,12 +222,21 @@ impl Logins {
 
     /// It has ended.
     pub(in crate::engine) fn end(&mut self, digest: TokenDigest) {
-        self.sessions.remove(&digest);
+        if let Some(entry) = self.sessions.remove(&digest) {
+            self.by_account.remove(&(entry.account, digest));
+        }
     }
 
     /// Forgets those that are over.
     pub(in crate::engine) fn sweep(&mut self, wall: WallMs) {
-        self.sessions.retain(|_, entry| !entry.is_over(wall));
+        let Logins { sessions, by_account, .. } = self;
+        sessions.retain(|digest, entry| {
+            let stays = !entry.is_over(wall);
+            if !stays {
+                by_account.remove(&(entry.account, *digest));
+            }
+            stays
+        });
     }
 
     /// How many there are.
@@ -222,7 +303,72 @@ mod tests {
         logins.release(DIGEST);
         assert!(logins.find(DIGEST, WallMs(106_398)).is_some());
         logins.sweep(WallMs(106_399));
-        assert_eq!(logins.len(), 0);
+        assert_eq!((logins.len(), logins.by_account.len()), (0, 0));
         logins.release(DIGEST);
+    }
+
+    /// A session of account 3 that is opened so many milliseconds after the start, under a digest of its own.
+    fn session(ms: u8) -> LoginSession {
+        let (digest, created) = (TokenDigest([ms; 32]), WallMs(ms.into()));
+        let expires = WallMs(created.0 + 6400);
+        LoginSession { digest, account: AccountId(3), created, expires, seen: created }
+    }
+
+    fn open(logins: &mut Logins, ms: u8) -> Option<Vec<u8>> {
+        let name = Username::new("Ann").expect("a name");
+        let ending = logins.open(&session(ms), name, WallMs(ms.into()))?;
+        Some(ending.into_iter().map(|digest| digest.0[0]).collect())
+    }
+
+    const MOST: u8 = limits::SESSIONS_PER_ACCOUNT as u8;
+
+    /// As many as an account has: 1 is the oldest.
+    fn all_of_them() -> Logins {
+        let mut logins = Logins::new(Duration::from_millis(6400));
+        for ms in 1..=MOST {
+            assert_eq!(open(&mut logins, ms), Some(vec![]));
+            logins.opened(TokenDigest([ms; 32]));
+        }
+        logins
+    }
+
+    #[test]
+    fn one_more_ends_the_one_that_expires_first_and_is_not_held() {
+        let mut logins = all_of_them();
+        logins.hold(TokenDigest([1; 32]));
+        logins.renew(TokenDigest([2; 32]), WallMs(99), WallMs(99));
+        assert_eq!(open(&mut logins, 100), Some(vec![3]));
+        assert_eq!(open(&mut logins, 101), Some(vec![4]), "what ends already has given its place");
+        (1..=MOST).for_each(|n| logins.hold(TokenDigest([n; 32])));
+        let other = LoginSession { account: AccountId(4), ..session(90) };
+        assert_eq!(logins.open(&other, Username::new("Bob").expect("a name"), WallMs(90)), Some(vec![]));
+    }
+
+    #[test]
+    fn where_all_are_held_there_is_no_place() {
+        let mut logins = all_of_them();
+        (1..=MOST).for_each(|n| logins.hold(TokenDigest([n; 32])));
+        assert_eq!(open(&mut logins, 100), None);
+        assert_eq!(logins.len(), usize::from(MOST), "and nothing is kept of it");
+        logins.release(TokenDigest([9; 32]));
+        assert_eq!(open(&mut logins, 100), Some(vec![9]));
+    }
+
+    #[test]
+    fn what_storage_has_not_opened_is_nobodys_and_ends_nothing() {
+        let mut logins = all_of_them();
+        let (old, new) = (TokenDigest([1; 32]), TokenDigest([100; 32]));
+        let finds = |logins: &Logins, digest| logins.find(digest, WallMs(100)).is_some();
+        assert_eq!(open(&mut logins, 100), Some(vec![1]));
+        assert!(!finds(&logins, new) && !finds(&logins, old), "both are reserved");
+        assert!(logins.is_live(old, WallMs(100)), "whoever is here with it stays");
+        assert_eq!(logins.live(WallMs(100)).count(), usize::from(MOST));
+        logins.take_back(new, &[old]);
+        assert!(!finds(&logins, new) && finds(&logins, old));
+        assert_eq!(logins.len(), usize::from(MOST));
+        assert_eq!(open(&mut logins, 100), Some(vec![1]));
+        logins.opened(new);
+        logins.end(old);
+        assert!(finds(&logins, new) && !finds(&logins, old));
     }
 }

@@ -25,8 +25,8 @@ use super::errands::{Pending, Unsent};
 use super::game::Refusal;
 use super::rest;
 use crate::account::{
-    Answer, BanRecord, Errand, Failure, HashError, Hashed, LoginSession, Reply, Request, Ticket, TokenDigest,
-    Username,
+    Answer, BanRecord, Errand, Failure, HashError, Hashed, LoginSession, Reply, Request, StoreError, Ticket,
+    TokenDigest, Username,
 };
 use crate::ids::{AccountId, ConnId};
 use crate::packet::Code;
@@ -34,6 +34,7 @@ use crate::random::Secrets;
 use crate::time::{Time, WallMs};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 pub(super) use logging_in::Applicant;
@@ -133,19 +134,25 @@ impl Engine {
 
     /// What a client is told about trouble; what is our own fault is logged too.
     fn trouble(&mut self, trouble: Trouble) -> Refusal {
-        let (code, why) = match &trouble {
-            Trouble::Store(failure) => (failure.code(), failure.to_string()),
-            Trouble::Hash(error) => (error.code(), error.to_string()),
-            Trouble::Astray => (Code::Internal, "storage answered what nobody had asked".to_owned()),
-        };
-        let ours = !matches!(trouble, Trouble::Store(Failure::Refused(_)) | Trouble::Hash(HashError::Busy));
-        if ours {
-            self.core.fail(format!("accounts: {why}"));
+        match trouble {
+            Trouble::Store(Failure::Refused(refused)) => {
+                Refusal::new(Failure::from(refused).code(), refused.to_string())
+            }
+            Trouble::Store(Failure::Store(StoreError::Busy)) | Trouble::Hash(HashError::Busy) => busy(),
+            Trouble::Store(Failure::Store(error)) => self.our_fault(error.code(), &error),
+            Trouble::Hash(error) => self.our_fault(error.code(), &error),
+            Trouble::Astray => self.our_fault(Code::Internal, &"storage answered what nobody had asked"),
         }
+    }
+
+    /// The log has what it is; a client has only what to do about it.
+    fn our_fault(&mut self, code: Code, why: &dyn fmt::Display) -> Refusal {
+        self.core.fail(format!("accounts: {why}"));
         match code {
-            Code::Busy => busy(),
-            Code::Internal => Refusal::new(code, "something went wrong here; it was not done"),
-            _ => Refusal::new(code, why),
+            Code::Busy => {
+                Refusal::new(code, "the server cannot save anything at the moment").retry_after(DISK_MS)
+            }
+            _ => Refusal::new(code, "something went wrong here; it was not done"),
         }
     }
 
@@ -283,6 +290,9 @@ fn busy() -> Refusal {
 
 /// After how long something may be tried again that found no room, milliseconds.
 const BUSY_MS: u32 = 1000;
+
+/// After how long something may be tried again for which the disk had no room, milliseconds.
+const DISK_MS: u32 = 10_000;
 
 /// What a client is told that asks too often.
 fn too_often(ms: u32) -> Refusal {

@@ -4,15 +4,19 @@
 //! **An attempt counts as failed from its beginning** and is forgiven when it turns out not to be, so that attempts made
 //! side by side do not slip through. What is counted is the name as it was sent, so that a name nobody has is refused
 //! just like one that somebody has.
+//!
+//! **A flood of names and addresses makes nobody's failures forgotten before its own**: at most `limits::LOGIN_KEYS` are counted of each
+//! kind, and of those the ones that failed least go first.
 
 use crate::address::AddressKey;
 use crate::limits;
 use crate::time::Time;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
+use std::sync::Arc;
 
 /// A name as it was sent, in lower case. No account's is longer than what is kept of it.
-type Name = Box<str>;
+type Name = Arc<str>;
 
 /// Everybody's failures of the last minute.
 #[derive(Debug)]
@@ -57,7 +61,8 @@ impl Throttle {
         now: Time,
     ) -> Result<Attempt, u32> {
         // Longer than any account's name: what is cut off tells no two accounts apart.
-        let name: Name = name.chars().take(limits::LOGIN_NAME).flat_map(char::to_lowercase).collect();
+        let name: String = name.chars().take(limits::LOGIN_NAME).flat_map(char::to_lowercase).collect();
+        let name: Name = name.into();
         let both = (name.clone(), address);
         let waits = [
             self.by_both.wait_ms(&both, now),
@@ -100,62 +105,91 @@ impl Throttle {
 }
 
 /// When something failed, by whose doing; each at most `most` times a minute.
+///
+/// Keys that failed longest ago and those that failed least are at hand: nothing here goes over all of them, whatever is
+/// sent.
+///
+/// Invariant: both orders hold what `times` holds, and no list of times is empty.
 #[derive(Debug)]
 struct Failures<K> {
     most: usize,
     times: HashMap<K, VecDeque<Time>>,
+    by_last: BTreeSet<(Time, K)>,
+    /// By how many failures, then by the last.
+    by_number: BTreeSet<(usize, Time, K)>,
 }
 
-impl<K: Eq + Hash> Failures<K> {
+impl<K: Eq + Hash + Ord + Clone> Failures<K> {
     fn new(most: usize) -> Failures<K> {
-        Failures { most, times: HashMap::new() }
+        Failures { most, times: HashMap::new(), by_last: BTreeSet::new(), by_number: BTreeSet::new() }
     }
 
     /// `None` where another may be tried now; else after how many milliseconds.
-    fn wait_ms(&mut self, key: &K, now: Time) -> Option<u32> {
-        let times = self.times.get_mut(key)?;
-        forget_old(times, now);
-        let oldest = *times.front().filter(|_| times.len() >= self.most)?;
+    fn wait_ms(&self, key: &K, now: Time) -> Option<u32> {
+        let times = self.times.get(key)?;
+        let live = times.iter().skip_while(|at| is_over(**at, now));
+        let oldest = *live.clone().next().filter(|_| live.count() >= self.most)?;
         let left = (oldest + limits::LOGIN_WINDOW).since(now).as_millis();
         Some(u32::try_from(left).unwrap_or(u32::MAX).max(1))
     }
 
     fn add(&mut self, key: K, now: Time) {
-        if self.times.len() >= limits::LOGIN_KEYS {
-            self.make_room(now);
+        self.make_room(&key, now);
+        let mut times = self.remove(&key).unwrap_or_default();
+        while times.front().is_some_and(|at| is_over(*at, now)) {
+            times.pop_front();
         }
-        self.times.entry(key).or_default().push_back(now);
+        times.push_back(now);
+        self.insert(key, times);
     }
 
     fn take(&mut self, key: &K, at: Time) {
-        let Some(times) = self.times.get_mut(key) else { return };
+        let Some(mut times) = self.remove(key) else { return };
         if let Some(place) = times.iter().rposition(|time| *time == at) {
             times.remove(place);
         }
-        if times.is_empty() {
-            self.times.remove(key);
+        self.insert(key.clone(), times);
+    }
+
+    /// Forgets those whose minute is over, more of them than come; where that is not enough, one of those who failed least, and of
+    /// those the one whose last failure is the oldest. So whoever is about to be refused is the last to be forgotten.
+    fn make_room(&mut self, key: &K, now: Time) {
+        for _ in 0..2 {
+            match self.by_last.first() {
+                Some((last, key)) if is_over(*last, now) => drop(self.remove(&key.clone())),
+                _ => break,
+            }
+        }
+        if self.times.len() >= limits::LOGIN_KEYS
+            && !self.times.contains_key(key)
+            && let Some((_, _, least)) = self.by_number.first()
+        {
+            self.remove(&least.clone());
         }
     }
 
-    /// Forgets those whose minute is over; where that is not enough, those who failed once, then all.
-    fn make_room(&mut self, now: Time) {
-        self.times.retain(|_, times| {
-            forget_old(times, now);
-            !times.is_empty()
-        });
-        if self.times.len() >= limits::LOGIN_KEYS {
-            self.times.retain(|_, times| times.len() > 1);
+    fn insert(&mut self, key: K, times: VecDeque<Time>) {
+        let Some(last) = times.back().copied() else { return };
+        self.by_last.insert((last, key.clone()));
+        self.by_number.insert((times.len(), last, key.clone()));
+        self.times.insert(key, times);
+        debug_assert_eq!(self.times.len(), self.by_last.len());
+        debug_assert_eq!(self.times.len(), self.by_number.len());
+    }
+
+    fn remove(&mut self, key: &K) -> Option<VecDeque<Time>> {
+        let (key, times) = self.times.remove_entry(key)?;
+        if let Some(last) = times.back().copied() {
+            let by_last = (last, key);
+            self.by_last.remove(&by_last);
+            self.by_number.remove(&(times.len(), last, by_last.1));
         }
-        if self.times.len() >= limits::LOGIN_KEYS {
-            self.times.clear();
-        }
+        Some(times)
     }
 }
 
-fn forget_old(times: &mut VecDeque<Time>, now: Time) {
-    while times.front().is_some_and(|at| now.since(*at) >= limits::LOGIN_WINDOW) {
-        times.pop_front();
-    }
+fn is_over(at: Time, now: Time) -> bool {
+    now.since(at) >= limits::LOGIN_WINDOW
 }
 
 #[cfg(test)]
@@ -243,6 +277,38 @@ mod tests {
         assert!(throttle.by_address.times.len() <= limits::LOGIN_KEYS);
         assert!(throttle.by_both.times.len() <= limits::LOGIN_KEYS);
         assert!(throttle.begin("ann", address(0), at(2)).is_err(), "not forgotten");
+    }
+
+    #[test]
+    fn a_flood_of_those_who_fail_twice_forgets_nobody_who_is_refused() {
+        // It made everybody's failures forgotten at once.
+        let mut throttle = Throttle::new();
+        assert_eq!(tries(&mut throttle, "ann", 0, 5, at(0)), 5);
+        for n in 1..=2 * limits::LOGIN_KEYS as u64 {
+            tries(&mut throttle, &format!("n{n}"), n, 2, at(1));
+            assert!(throttle.by_both.times.len() <= limits::LOGIN_KEYS);
+        }
+        assert!(throttle.begin("ann", address(0), at(2)).is_err(), "not forgotten");
+        let newest = 2 * limits::LOGIN_KEYS as u64;
+        assert_eq!(throttle.by_address.times.len(), limits::LOGIN_KEYS);
+        assert!(throttle.by_address.times.contains_key(&address(newest)));
+        assert!(
+            !throttle.by_address.times.contains_key(&address(1)),
+            "the oldest of those who failed as often"
+        );
+    }
+
+    #[test]
+    fn what_is_over_goes_before_what_is_not() {
+        let mut throttle = Throttle::new();
+        for n in 0..limits::LOGIN_KEYS as u64 {
+            tries(&mut throttle, &format!("n{n}"), n, 5, at(0));
+        }
+        for n in 0..limits::LOGIN_KEYS as u64 {
+            tries(&mut throttle, &format!("m{n}"), n + limits::LOGIN_KEYS as u64, 1, at(60));
+        }
+        assert_eq!(throttle.by_name.times.len(), limits::LOGIN_KEYS);
+        assert!(throttle.by_name.times.keys().all(|name| name.starts_with('m')));
     }
 
     #[test]

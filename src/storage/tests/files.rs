@@ -258,7 +258,7 @@ fn checking_counts_what_is_there() {
     assert!(matches!(check(folder.path()), Err(OpenError::Missing(_))));
     filled(folder.path());
     let mut db = open(folder.path());
-    ask(&mut db, Request::OpenSession(session(1, 1, 9))).expect("fine");
+    ask(&mut db, Request::OpenSession { session: session(1, 1, 9), ending: vec![] }).expect("fine");
     ask(&mut db, write(vec![put("board", "1", None, 1)])).expect("fine");
     ask(&mut db, append("started")).expect("fine");
     let checked = check(folder.path()).expect("the server runs, and that is no obstacle");

@@ -35,22 +35,13 @@ impl Model {
         Ok(Reply::Registered(id))
     }
 
-    fn open(&mut self, session: &LoginSession) -> Result<Reply, Refused> {
+    fn open(&mut self, session: &LoginSession, ending: &[TokenDigest]) -> Result<Reply, Refused> {
         if !self.accounts.iter().any(|account| account.id == session.account) {
             return Err(Refused::NoAccount);
         }
+        self.end(|s| ending.contains(&s.digest));
         self.sessions.insert(session.digest, session.clone());
-        let mut others: Vec<_> = self
-            .sessions
-            .values()
-            .filter(|s| s.account == session.account && s.digest != session.digest)
-            .collect();
-        others.sort_by_key(|s| std::cmp::Reverse((s.expires, s.digest)));
-        let kept = limits::SESSIONS_PER_ACCOUNT as usize - 1;
-        let mut ended: Vec<_> = others.into_iter().skip(kept).map(|s| s.digest).collect();
-        ended.sort_unstable();
-        self.sessions.retain(|digest, _| !ended.contains(digest));
-        Ok(Reply::Opened { ended })
+        Ok(Reply::Opened)
     }
 
     fn end(&mut self, over: impl Fn(&LoginSession) -> bool) -> u32 {
@@ -103,10 +94,8 @@ impl Model {
         Ok(match request {
             Request::Register { name, password, now } => return self.register(name, password, *now),
             Request::FindAccount { name } => Reply::Account(self.named(name).cloned()),
-            Request::AccountById(id) => Reply::Account(self.accounts.iter().find(|a| a.id == *id).cloned()),
-            Request::OpenSession(session) => return self.open(session),
+            Request::OpenSession { session, ending } => return self.open(session, ending),
             Request::EndSessions(digests) => Reply::Ended(self.end(|s| digests.contains(&s.digest))),
-            Request::EndSessionsOf(account) => Reply::Ended(self.end(|s| s.account == *account)),
             Request::Sessions { now } => {
                 let live = self.sessions.values().filter(|s| s.expires > *now);
                 let name = |s: &LoginSession| self.accounts[s.account.0 as usize - 1].name.clone();
@@ -232,10 +221,13 @@ fn bans() -> impl Strategy<Value = Request> {
 }
 
 fn requests() -> impl Strategy<Value = Request> {
-    let sessions =
-        (digests(), accounts(), moments(), moments()).prop_map(|(digest, account, created, expires)| {
-            Request::OpenSession(LoginSession { digest, account, created, expires, seen: created })
-        });
+    let ending = prop::collection::vec(digests(), 0..3);
+    let sessions = (digests(), accounts(), moments(), moments(), ending).prop_map(
+        |(digest, account, created, expires, ending)| Request::OpenSession {
+            session: LoginSession { digest, account, created, expires, seen: created },
+            ending,
+        },
+    );
     let records =
         ids().prop_map(|id| Request::Records { game: id.game, collection: id.collection, prefix: id.key });
     let writes = (prop::collection::vec(changes(), 0..5), prop::collection::vec(new_events(), 0..3))
@@ -249,10 +241,8 @@ fn requests() -> impl Strategy<Value = Request> {
             now,
         }),
         1 => names().prop_map(|name| Request::FindAccount { name }),
-        1 => accounts().prop_map(Request::AccountById),
         6 => sessions,
         1 => prop::collection::vec(digests(), 0..4).prop_map(Request::EndSessions),
-        1 => accounts().prop_map(Request::EndSessionsOf),
         1 => moments().prop_map(|now| Request::Sessions { now }),
         1 => (moments(), any::<bool>()).prop_map(|(now, late)| {
             Request::Sweep { now: WallMs(now.0 + if late { LAG } else { 0 }) }

@@ -20,11 +20,10 @@ fn names_of_accounts_differ_in_more_than_case() {
     assert_eq!(ask(&mut db, register("Bob")), Ok(Reply::Registered(AccountId(2))));
     assert_eq!(found(&mut db, "ADA"), Some((1, "Ada".to_owned())), "as it was registered");
     assert_eq!(found(&mut db, "Eve"), None);
-    let Ok(Reply::Account(Some(ada))) = ask(&mut db, Request::AccountById(AccountId(1))) else {
+    let Ok(Reply::Account(Some(ada))) = ask(&mut db, Request::FindAccount { name: username("ada") }) else {
         panic!("she is there")
     };
     assert_eq!((ada.password.expose(), ada.created), ("hash of Ada's", WallMs(1000)));
-    assert_eq!(ask(&mut db, Request::AccountById(AccountId(9))), Ok(Reply::Account(None)));
 }
 
 #[test]
@@ -95,11 +94,10 @@ fn a_save_replaces_the_value_and_leaves_the_name() {
 #[test]
 fn login_sessions_live_until_they_end_or_expire() {
     let mut db = memory();
-    assert_eq!(ask(&mut db, Request::OpenSession(session(1, 1, 2000))), Err(Refused::NoAccount));
+    assert_eq!(ask(&mut db, open(session(1, 1, 2000), &[])), Err(Refused::NoAccount));
     ask(&mut db, register("Ada")).expect("fine");
     for (digest, expires) in [(1, 2000), (2, 3000), (3, 4000), (4, 9000)] {
-        let opened = ask(&mut db, Request::OpenSession(session(digest, 1, expires)));
-        assert_eq!(opened, Ok(Reply::Opened { ended: vec![] }));
+        assert_eq!(ask(&mut db, open(session(digest, 1, expires), &[])), Ok(Reply::Opened));
     }
     let renewal =
         |digest| Renewal { digest: TokenDigest([digest; 32]), expires: WallMs(8000), seen: WallMs(4000) };
@@ -129,23 +127,30 @@ fn login_sessions_live_until_they_end_or_expire() {
     assert_eq!(sweep(2999 + lag), swept(0), "its renewal may still be on the way");
     assert_eq!(sweep(3000 + lag), swept(1));
     assert_eq!(ask(&mut db, at(0)), live(&[(1, 8000), (3, 4000)]));
-    assert_eq!(ask(&mut db, Request::EndSessionsOf(AccountId(1))), Ok(Reply::Ended(2)));
+    let all = Request::EndSessions(vec![TokenDigest([1; 32]), TokenDigest([3; 32])]);
+    assert_eq!(ask(&mut db, all), Ok(Reply::Ended(2)));
     assert_eq!(ask(&mut db, at(0)), live(&[]));
 }
 
+/// Opens it, and ends those of the given digests.
+fn open(session: LoginSession, ending: &[u8]) -> Request {
+    Request::OpenSession { session, ending: ending.iter().map(|digest| TokenDigest([*digest; 32])).collect() }
+}
+
 #[test]
-fn an_account_has_so_many_sessions_and_those_that_expire_first_go() {
+fn a_session_that_is_opened_ends_those_it_names_and_no_other() {
     let mut db = memory();
     ask(&mut db, register("Ada")).expect("fine");
-    ask(&mut db, register("Bob")).expect("fine");
-    ask(&mut db, Request::OpenSession(session(200, 2, 1))).expect("fine");
-    for digest in 1..=limits::SESSIONS_PER_ACCOUNT as u8 {
-        ask(&mut db, Request::OpenSession(session(digest, 1, 5000 - u64::from(digest)))).expect("fine");
+    for digest in 1..=4 {
+        ask(&mut db, open(session(digest, 1, 5000), &[])).expect("fine");
     }
-    // The new one expires first of all, and stays all the same.
-    let last = limits::SESSIONS_PER_ACCOUNT as u8;
-    let opened = ask(&mut db, Request::OpenSession(session(100, 1, 2)));
-    assert_eq!(opened, Ok(Reply::Opened { ended: vec![TokenDigest([last; 32])] }));
+    assert_eq!(ask(&mut db, open(session(5, 9, 5000), &[1])), Err(Refused::NoAccount));
+    assert_eq!(ask(&mut db, open(session(5, 1, 5000), &[2, 3, 77])), Ok(Reply::Opened));
+    let Ok(Reply::Sessions(left)) = ask(&mut db, Request::Sessions { now: WallMs(0) }) else {
+        panic!("sessions are told")
+    };
+    let left: Vec<u8> = left.iter().map(|(session, _)| session.digest.0[0]).collect();
+    assert_eq!(left, [1, 4, 5], "who was refused has ended none");
 }
 
 #[test]
@@ -228,7 +233,7 @@ fn a_full_disk_refuses_what_needs_room_and_nothing_else() {
         write(vec![Change::Put { id, name: None, version: 1, value }])
     };
     assert_eq!(db.commit(&[big()]), Err(StoreError::DiskFull));
-    let group = [Request::EndSessionsOf(AccountId(1)), big(), save("1", 7), load("piece", "")];
+    let group = [Request::EndSessions(vec![TokenDigest([1; 32])]), big(), save("1", 7), load("piece", "")];
     let answers = commit(&mut db, &group);
     assert_eq!(answers[0], Ok(Reply::Ended(0)));
     assert_eq!(answers[1], Err(StoreError::DiskFull.into()));
@@ -246,10 +251,11 @@ fn what_somebody_edited_is_damage_to_whoever_reads_it_only() {
     let mut db = memory();
     ask(&mut db, register("Ada")).expect("fine");
     ask(&mut db, write(vec![put("piece", "1", None, 1), put("board", "1", None, 1)])).expect("fine");
-    db.execute("UPDATE account SET name = 'no such name!'");
+    db.execute("UPDATE account SET id = 1 << 40");
     db.execute("UPDATE record SET value = '{' WHERE collection = 'piece'");
     db.execute("INSERT INTO ban (target, reason, created) VALUES ('?', '', 0)");
-    let group = [Request::AccountById(AccountId(1)), load("piece", ""), Request::Bans, load("board", "")];
+    let group =
+        [Request::FindAccount { name: username("Ada") }, load("piece", ""), Request::Bans, load("board", "")];
     let answers = commit(&mut db, &group);
     for answer in &answers[..3] {
         assert!(matches!(answer, Err(crate::account::Failure::Store(StoreError::Corrupt(_)))), "{answer:?}");

@@ -13,14 +13,6 @@ const NAME_LENGTH = { min: 3, max: 20 };
 const FEET = 0.9;
 const TALL = 0.74;
 
-/**
- * @typedef {object} Wishes
- * @property {(character: object) => Promise<void>} enter goes in with a character; rejects with why not
- * @property {(card: string) => void} show shows a card of the door
- * @property {(error: Error) => void} refused something that ends the login, or that the list should be shown with
- * @property {() => Promise<void>} logOut
- */
-
 export class Characters {
   #account;
   #wishes;
@@ -34,7 +26,7 @@ export class Characters {
 
   /**
    * @param {import('../evertick.js').Account} account
-   * @param {Wishes} wishes
+   * @param {import('./door.js').Wishes} wishes
    */
   constructor(account, wishes) {
     this.#account = account;

@@ -1,11 +1,11 @@
 /**
- * The door: everything before the world. Guests give a name and go in; who has an account logs in or registers, sees its
- * characters (`characters.js`) and goes in with one of them. It shows one card at a time and says what went wrong; going in
- * itself is what the page does with what it calls.
+ * The door of either game: everything before it. Guests give a name and go in; who has an account logs in or registers, and
+ * comes to the card from which it goes in: in Shards of Eternity its characters (`characters.js`), in Connect 4 its name
+ * (`../connect4/home.js`). It shows one card at a time and says what went wrong; going in itself is what the page does with
+ * what it calls.
  */
 
 import { byId } from '../page.js';
-import { Characters } from './characters.js';
 import { Form } from './form.js';
 import { guestForm } from './guest.js';
 import { describe } from './hud.js';
@@ -18,6 +18,21 @@ const ENDS_LOGIN = new Set([...LOGIN_OVER, 'banned']);
 /** What a name for an account may be, and how long a password: the server's rules, said before it has to. */
 const USERNAME = /^[A-Za-z0-9_-]{3,20}$/;
 const PASSWORD_LENGTH = { min: 8, max: 128 };
+
+/** Whether somebody has to log in anew after it. */
+export function endsLogin(error) {
+  return ENDS_LOGIN.has(error?.code);
+}
+
+/**
+ * What the card of who is logged in may ask of the door.
+ *
+ * @typedef {object} Wishes
+ * @property {(character?: object) => Promise<void>} enter goes in, where a game has them with a character; rejects with why not
+ * @property {(card: string) => void} show shows a card of the door
+ * @property {(error: Error) => void} refused something that ends the login, or that the card should be shown with
+ * @property {() => Promise<void>} logOut
+ */
 
 const WAYS = {
   login: {
@@ -35,19 +50,21 @@ export class Door {
   /** Who is logged in, or null. @type {?{token: string, username: string}} */
   #login = null;
   #way = 'login';
-  #characters;
+  #home;
   #guestForm;
   #accountForm;
 
   /**
    * @param {import('../evertick.js').Account} account
-   * @param {(who: {guest?: string, character?: object}) => Promise<void>} enter goes in; rejects with why not
+   * @param {(who: {guest?: string, character?: object}) => Promise<void>} enter goes in, as that guest or as who is logged in;
+   *   rejects with why not
+   * @param {(wishes: Wishes) => {show: (username: string, words: string) => *}} makeHome the card of who is logged in
    */
-  constructor(account, enter) {
+  constructor(account, enter, makeHome) {
     this.#account = account;
     this.#login = this.#kept.read();
     account.token = this.#login?.token ?? null;
-    this.#characters = new Characters(account, {
+    this.#home = makeHome({
       enter: (character) => enter({ character }),
       show: (card) => this.#show(card),
       refused: (error) => this.open(error),
@@ -79,8 +96,8 @@ export class Door {
     this.#kept.character = null;
     this.#door.hidden = false;
     const words = error ? describe(error) : '';
-    if (this.#login && ENDS_LOGIN.has(error?.code)) return this.#loggedOut(words);
-    if (this.#login) return this.#characters.show(this.#login.username, words);
+    if (this.#login && endsLogin(error)) return this.#loggedOut(words);
+    if (this.#login) return this.#home.show(this.#login.username, words);
     this.#showGuest();
     this.#guestForm.clear();
     if (words) this.#guestForm.complain(words);
@@ -88,7 +105,7 @@ export class Door {
 
   /** One comes back in after a reload, and will be inside in a moment. */
   showReturn() {
-    this.#characters.showReturn(this.#login.username);
+    this.#home.showReturn(this.#login.username);
   }
 
   #listen() {
@@ -163,7 +180,7 @@ export class Door {
     this.#login = { token, username };
     this.#kept.keep(token, username, byId('account-stay').checked);
     byId('account-password').value = '';
-    await this.#characters.show(username, '');
+    await this.#home.show(username, '');
   }
 
   async #logOut() {

@@ -55,6 +55,8 @@ mod replayed;
 mod resume;
 #[path = "api/resumed.rs"]
 mod resumed;
+#[path = "api/returning.rs"]
+mod returning;
 #[path = "api/server.rs"]
 mod server;
 #[cfg(feature = "storage")]

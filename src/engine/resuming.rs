@@ -157,7 +157,7 @@ impl Engine {
     /// Has a connection take over the player of a lost one.
     ///
     /// # Errors
-    /// `session_expired`, whatever is wrong with the token.
+    /// `session_expired`, whatever is wrong with the token. `too_many_connections` as [`Engine::admit_to_resume`] has it.
     pub(super) fn resume(
         &mut self,
         conn: ConnId,
@@ -170,6 +170,7 @@ impl Engine {
         let Some(holder) = self.tokens.holder(used) else {
             return self.come_back(conn, id, game, used, now);
         };
+        self.admit_to_resume(conn, holder)?;
         if !self.is_newest(used, holder) && self.comes_late(conn, holder) {
             return Err(expired());
         }
@@ -306,6 +307,7 @@ impl Engine {
         if let Some(banned) = self.account_ban(&name, now) {
             return Err(banned);
         }
+        self.admit_as_anybody(conn)?;
         if let Some(digest) = login {
             self.renew(digest, now, now);
         }

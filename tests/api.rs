@@ -51,6 +51,8 @@ mod proxies;
 #[cfg(all(feature = "storage", feature = "eternity"))]
 #[path = "api/replayed.rs"]
 mod replayed;
+#[path = "api/resent.rs"]
+mod resent;
 #[path = "api/resume.rs"]
 mod resume;
 #[path = "api/resumed.rs"]

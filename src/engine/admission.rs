@@ -133,7 +133,10 @@ impl Engine {
         let fits = self.core.peers.counted(conn).is_none_or(|address| self.core.peers.fits(address));
         let Some(peer) = self.core.peers.get_mut(conn) else { return Ok(()) };
         peer.over_limit &= !(has_room && fits);
-        if peer.over_limit { Err(routes::refusal(Code::TooManyConnections)) } else { Ok(()) }
+        match peer.over_limit {
+            true => Err(Refusal::new(Code::TooManyConnections, "there is room only for who comes back")),
+            false => Ok(()),
+        }
     }
 
     /// Whether this connection may resume the player of `holder`: one that was let in for that takes the place of a player of its

@@ -64,6 +64,9 @@ pub const MAX_MESSAGE: std::ops::RangeInclusive<usize> = 512..=(1 << 20);
 pub const MESSAGE_FRAGMENTS: u32 = 4096;
 /// Deflate streams in one compressed message: a sender that ends one does so once, and each costs its beginning.
 pub const DEFLATE_STREAMS: u32 = 16;
+/// Bytes that each byte of a compressed message counts for in the rate of bytes, before it is inflated: what that costs
+/// follows from what came as much as from what it becomes, for blocks may hold nothing but their own tables.
+pub const INFLATE_COST: u32 = 4;
 /// Bytes that stay with the loop to inflate messages into; what a larger one needs is given back.
 pub const INFLATE_KEPT: usize = 128 << 10;
 /// Bytes from which on a body is worth compressing: what a shorter one saves is what its blocks cost.
@@ -100,6 +103,8 @@ pub const INBOX_GAME: usize = 1 << 16;
 pub const RESUME_TOKENS: usize = 4;
 /// Messages that a client keeps to send them again after a resume, the newest ones: part of the contract.
 pub const RESEND_MESSAGES: usize = 256;
+/// For how long after a resume such messages come: then what comes is new.
+pub const RESEND_TIME: Duration = Duration::from_secs(10);
 /// Packets of all who stand in the line of arrivals of one game; shared in the same way.
 pub const INBOX_LINE: usize = 1 << 14;
 /// Of `memory_limit`, which part may be kept of what packets were in that all have read, for those to come.
@@ -177,7 +182,9 @@ const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
 const _: () = assert!(BATCH_BYTES * 2 <= REPLAY_BYTES, "a replay holds whole batches");
 const _: () = assert!(*MAX_MESSAGE.end() <= 1 << 20);
+const _: () = assert!(RESEND_MESSAGES < u16::MAX as usize, "a session counts them down");
 const _: () = assert!(CONTROL_BURST >= CONTROL_RATE);
+const _: () = assert!(INFLATE_COST <= BYTE_RATE_MESSAGES, "the largest compressed message passes at once");
 const _: () = assert!(
     SWEEP_LAG.as_secs() >= 10 * SAVE_INTERVAL.as_secs(),
     "a renewal is on disk before its session is swept"

@@ -185,6 +185,11 @@ impl<T> Registry<T> {
         self.addresses.get(&address).map_or(0, |usage| usage.open)
     }
 
+    /// Whether no more are counted for an address than it may have.
+    pub fn fits(&self, address: AddressKey) -> bool {
+        self.settings.max_per_address == 0 || self.open(address) <= self.settings.max_per_address
+    }
+
     /// Takes an entry out; its slot's generation moves on, so that late events miss.
     pub fn remove(&mut self, id: ConnId) -> Option<T> {
         self.entry(id)?;

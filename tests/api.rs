@@ -51,10 +51,14 @@ mod proxies;
 #[cfg(all(feature = "storage", feature = "eternity"))]
 #[path = "api/replayed.rs"]
 mod replayed;
+#[path = "api/resent.rs"]
+mod resent;
 #[path = "api/resume.rs"]
 mod resume;
 #[path = "api/resumed.rs"]
 mod resumed;
+#[path = "api/returning.rs"]
+mod returning;
 #[path = "api/server.rs"]
 mod server;
 #[cfg(feature = "storage")]

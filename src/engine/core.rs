@@ -59,6 +59,8 @@ pub(super) struct Peer {
     pub(super) ending: bool,
     /// Whether it was refused when it was accepted, and only reads why.
     pub(super) refused: bool,
+    /// Whether it was let in over a limit, to resume a lost player and for nothing else.
+    pub(super) over_limit: bool,
     /// Whether nothing of its game reaches it until that tells everything afresh.
     pub(super) awaits_state: bool,
     /// Why the server ended it.
@@ -84,6 +86,7 @@ impl Peer {
             abandoned: false,
             ending: false,
             refused: false,
+            over_limit: false,
             awaits_state: false,
             closed: None,
             held_back: None,
@@ -108,6 +111,7 @@ impl Peer {
     pub(super) fn adopt(&mut self, player: Peer) {
         self.session.adopt(player.session);
         self.seat = player.seat;
+        self.over_limit = false;
         self.awaits_state = player.awaits_state;
         debug_assert_eq!(self.held, Held::default(), "who has just said who it is has sent nothing else");
         self.held = player.held;

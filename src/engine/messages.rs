@@ -15,7 +15,7 @@ use crate::limits;
 use crate::packet::{self, ClientControl, Code, Encoding, Envelope, Kind, ServerControl, Unreadable};
 use crate::session::{Limited, Phase, Step};
 use crate::time::Time;
-use crate::websocket::{self, CloseCode, Connection, Role};
+use crate::websocket::{self, CloseCode, Connection, Declined, Role};
 
 /// What is told where packets find no more room before the tick.
 const BUSY: &str = "the server is busy";
@@ -46,17 +46,32 @@ impl Engine {
         let blank = Connection::new(Role::Server, limits::MESSAGE_BEFORE_AUTH);
         let mut websocket = std::mem::replace(&mut peer.session.websocket, blank);
         let mut inflater = peer.session.deflate().map(|_| std::mem::take(&mut self.core.inflater));
-        while let Some(event) = match &mut inflater {
-            None => websocket.next(&mut input),
-            Some(inflater) => websocket.next_inflated(&mut input, inflater),
-        } {
+        loop {
+            // Bytes of a message that was compressed which are paid for already, or why it is not inflated.
+            let (mut paid, mut declined) = (0, Ok(()));
+            let event = match &mut inflater {
+                None => websocket.next(&mut input).map(Ok),
+                Some(inflater) => websocket.next_inflated_if(&mut input, inflater, |len| {
+                    declined = self.pay_for_inflating(conn, len, now).map(|bytes| paid = bytes);
+                    declined.is_ok()
+                }),
+            };
+            let Some(event) = event else { break };
             match event {
-                websocket::Event::Text(message) => self.message(conn, Encoding::Json, message, now),
-                websocket::Event::Binary(message) => self.message(conn, Encoding::Postcard, message, now),
-                websocket::Event::Ping(payload) => self.answer_ping(conn, payload, now),
-                websocket::Event::Pong(payload) => self.take_pong(conn, payload, now),
-                websocket::Event::Close(_) => self.end_websocket(conn, &mut websocket, Departure::Quit, now),
-                websocket::Event::Error(error) => {
+                Ok(websocket::Event::Text(message)) => self.message(conn, Encoding::Json, message, paid, now),
+                Ok(websocket::Event::Binary(message)) => {
+                    self.message(conn, Encoding::Postcard, message, paid, now);
+                }
+                Err(Declined) => {
+                    self.count_taken(conn);
+                    self.limit(conn, None, declined, now);
+                }
+                Ok(websocket::Event::Ping(payload)) => self.answer_ping(conn, payload, now),
+                Ok(websocket::Event::Pong(payload)) => self.take_pong(conn, payload, now),
+                Ok(websocket::Event::Close(_)) => {
+                    self.end_websocket(conn, &mut websocket, Departure::Quit, now)
+                }
+                Ok(websocket::Event::Error(error)) => {
                     log::debug!("{conn}: {error}");
                     self.end_websocket(conn, &mut websocket, BROKEN, now);
                 }
@@ -121,7 +136,27 @@ impl Engine {
         }
     }
 
-    fn message(&mut self, conn: ConnId, sent_as: Encoding, message: &[u8], now: Time) {
+    /// Has a compressed message of so many bytes paid for before it is inflated.
+    fn pay_for_inflating(&mut self, conn: ConnId, len: usize, now: Time) -> Result<usize, Limited> {
+        let rates = self.core.rates;
+        self.core.peers.get_mut(conn).map_or(Ok(0), |peer| peer.session.take_compressed(len, &rates, now))
+    }
+
+    /// A message of a player came, whatever becomes of it.
+    #[inline]
+    fn count_taken(&mut self, conn: ConnId) {
+        let Some(peer) = self.core.peers.get_mut(conn) else { return };
+        if peer.session.phase() != Phase::Playing {
+            return;
+        }
+        peer.session.count_taken();
+        if peer.seat.as_ref().is_some_and(|seat| seat.tokens.is_unconfirmed()) {
+            self.confirm_token(conn);
+        }
+    }
+
+    /// `paid`: bytes of it that have been asked for before it was inflated.
+    fn message(&mut self, conn: ConnId, sent_as: Encoding, message: &[u8], paid: usize, now: Time) {
         let rates = self.core.rates;
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         if peer.session.encoding != sent_as {
@@ -134,13 +169,8 @@ impl Engine {
             );
         }
         let phase = peer.session.phase();
-        let limited = peer.session.take_message(message.len(), &rates, now);
-        if phase == Phase::Playing {
-            peer.session.count_taken();
-            if peer.seat.as_ref().is_some_and(|seat| seat.tokens.is_unconfirmed()) {
-                self.confirm_token(conn);
-            }
-        }
+        let limited = peer.session.take_message(message.len().saturating_sub(paid), &rates, now);
+        self.count_taken(conn);
         if phase == Phase::Playing
             && limited.is_ok()
             && let Some(usual) = packet::open_usual(sent_as, message)

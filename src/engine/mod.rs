@@ -17,6 +17,7 @@
 //! No input makes it panic; errors are told to the peer whose fault they are and to nobody else.
 
 mod accounts;
+mod admission;
 mod arrivals;
 mod asker;
 mod audit;

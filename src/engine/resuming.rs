@@ -161,7 +161,7 @@ impl Engine {
     /// Has a connection take over the player of a lost one.
     ///
     /// # Errors
-    /// `session_expired`, whatever is wrong with the token.
+    /// `session_expired`, whatever is wrong with the token. `too_many_connections` as [`Engine::admit_to_resume`] has it.
     pub(super) fn resume(
         &mut self,
         conn: ConnId,
@@ -174,6 +174,7 @@ impl Engine {
         let Some(holder) = self.tokens.holder(used) else {
             return self.come_back(conn, id, game, used, now);
         };
+        self.admit_to_resume(conn, holder)?;
         if !self.is_newest(used, holder) && self.comes_late(conn, holder) {
             return Err(expired());
         }
@@ -307,6 +308,7 @@ impl Engine {
         if login.is_some_and(|digest| self.accounts.logins.find(digest, wall).is_none()) {
             return Err(expired());
         }
+        self.admit_as_anybody(conn)?;
         if let Some(digest) = login {
             self.renew(digest, now, now);
         }

@@ -5,6 +5,7 @@
 //! before the upgrade is an HTTP answer.
 
 use super::Engine;
+use super::admission::Place;
 use super::auth::PROTOCOL_VERSION;
 use super::events::Event;
 use super::game::Refusal;
@@ -140,6 +141,9 @@ impl Engine {
                 Err(response) => Outcome::Answer(response),
             };
         }
+        if self.is_over_limit(conn) {
+            return Outcome::Answer(self.refusal_response(&refusal(Code::TooManyConnections)));
+        }
         if let Some(page) = self.pages.iter().find(|page| page.path() == request.path) {
             return Outcome::Answer(page.respond(request));
         }
@@ -244,7 +248,7 @@ impl Engine {
         request: &Request,
         now: Time,
     ) -> Result<(), Response> {
-        let address = self.admit_client(conn, ip, now)?;
+        let place = self.admit_client(conn, ip, now)?;
         if self.origins.judge(request) == cors::Verdict::Refused {
             return Err(self.refusal_response(&Refusal::new(Code::Forbidden, "this origin is not allowed")));
         }
@@ -262,8 +266,9 @@ impl Engine {
         peer.session.step(Step::Upgraded, now);
         peer.game = Some(game);
         peer.ip = ip;
+        peer.over_limit = place.over_limit;
         // Only now: a proxy's connection whose client did not get in carries requests of other clients next.
-        self.core.peers.count(conn, Some(address));
+        self.core.peers.count(conn, Some(place.address));
         let name = self.core.names[usize::from(game.0)];
         let instance = format!("{name}-{}", self.core.realm_mut(game).next_instance());
         self.core.observe(|| Event::ClientConnected { conn, address: ip, instance: instance.clone() });
@@ -281,13 +286,13 @@ impl Engine {
         Ok(())
     }
 
-    /// The address that a client is to be counted for, where it may come in at all. Who came directly is counted since
-    /// it was accepted; who came through a trusted proxy is asked about here.
-    fn admit_client(&mut self, conn: ConnId, ip: IpAddr, now: Time) -> Result<AddressKey, Response> {
+    /// The place of a client, where it may come in at all. Who came directly has it since it was accepted; who came
+    /// through a trusted proxy is asked about here.
+    fn admit_client(&mut self, conn: ConnId, ip: IpAddr, now: Time) -> Result<Place, Response> {
         if let Some(address) = self.core.peers.counted(conn) {
-            return Ok(address);
+            return Ok(Place { address, over_limit: self.is_over_limit(conn) });
         }
-        self.core.peers.admit(ip, true, now).map_err(|why| self.refusal_response(&refusal_of(why)))
+        self.admit_address(ip, true, now).map_err(|why| self.refusal_response(&refusal_of(why)))
     }
 
     /// The answer to a refusal, which is counted.
@@ -300,7 +305,8 @@ impl Engine {
 
     pub(super) fn answer(&mut self, conn: ConnId, exchange: Exchange, response: &Response, now: Time) {
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
-        let exchange = if self.draining { exchange.closing() } else { exchange };
+        let is_last = self.draining || peer.over_limit;
+        let exchange = if is_last { exchange.closing() } else { exchange };
         response.write(exchange, peer.session.outbox.control());
         if !exchange.keep_alive {
             self.finish_http(conn, now);

@@ -88,11 +88,16 @@ impl Session {
             Health::Closing
         } else if self.outbox.over_soft_limit_since().is_some() {
             Health::Slow
-        } else if now.since(self.received) >= 2 * settings.heartbeat_interval {
+        } else if self.is_quiet(settings, now) {
             Health::Quiet
         } else {
             Health::Ok
         }
+    }
+
+    /// Whether nothing has come for two heartbeat intervals: a ping has not been answered for one.
+    pub fn is_quiet(&self, settings: &Settings, now: Time) -> bool {
+        now.since(self.received) >= 2 * settings.heartbeat_interval
     }
 
     /// Since when a connection that speaks HTTP has been kept alive and asked for nothing; `None` for any other.

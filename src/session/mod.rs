@@ -149,6 +149,8 @@ pub struct Session {
     pinged: Time,
     /// Messages of the player that were taken, over all its connections.
     taken: u64,
+    /// How many of the messages to come may be some that a lost connection did not bring, and one more.
+    resends: u16,
     /// The HTTP side; gone with the upgrade.
     http: Option<Box<Http>>,
     /// What was sent lately; there from the first packet on that may be a duplicate.
@@ -196,6 +198,7 @@ impl Session {
             received: now,
             pinged: now,
             taken: 0,
+            resends: 0,
             http: Some(Box::default()),
             duplicates: None,
         }
@@ -297,6 +300,7 @@ impl Session {
     #[inline]
     pub fn count_taken(&mut self) {
         self.taken += 1;
+        self.resends = self.resends.saturating_sub(1);
     }
 
     /// How many messages of the player were taken, over all its connections.
@@ -329,6 +333,7 @@ impl Session {
     pub fn adopt(&mut self, mut player: Session) {
         self.take_counts(&mut player);
         self.outbox.adopt(player.outbox);
+        self.resends = limits::RESEND_MESSAGES as u16 + 1;
     }
 
     fn take_counts(&mut self, from: &mut Session) {
@@ -338,6 +343,15 @@ impl Session {
         self.malformed = from.malformed;
         self.duplicates = from.duplicates.take();
         self.taken = from.taken;
+    }
+
+    /// Whether a compressed message of so many bytes, as it came, may be inflated now; how many bytes of what it becomes are
+    /// paid for by that, which [`Session::take_message`] is not to be asked for again. A refusal counts as one of a message.
+    pub fn take_compressed(&mut self, len: usize, rates: &Rates, now: Time) -> Result<usize, Limited> {
+        let paid = len.saturating_mul(limits::INFLATE_COST as usize);
+        let taken = self.bytes.take(rates.bytes, u32::try_from(paid).unwrap_or(u32::MAX), now);
+        // One that passes has not ended the row yet: it is still to be asked for as a message.
+        if taken.is_ok() { Ok(paid) } else { judge(taken, &mut self.message_strikes).map(|()| paid) }
     }
 
     /// Whether a message of `len` bytes may come now. Refusals in a row are counted; one that passes ends the row.
@@ -362,9 +376,12 @@ impl Session {
         u32::from(self.malformed) >= limits::MALFORMED
     }
 
-    /// Whether the same message came a moment ago.
+    /// Whether the same message came a moment ago. What is sent again after a resume is not told by that: it may have been
+    /// said at different times, and comes all at once.
     pub fn is_repeated(&mut self, message: &[u8], window: Duration, now: Time) -> bool {
-        self.duplicates.get_or_insert_default().is_repeated(message, window, now)
+        let is_repeated = self.duplicates.get_or_insert_default().is_repeated(message, window, now);
+        let may_be_resent = self.resends > 0 && self.has_stood(now) < limits::RESEND_TIME;
+        is_repeated && !may_be_resent
     }
 
     /// Lets go of what waits and is not on the wire yet, and of what is incomplete: what is left is room for a goodbye.

@@ -155,10 +155,14 @@ impl<S: Scenario> Sim<S> {
         };
         let scarce =
             self.plan.engine.memory_limit < 16 << 20 || self.plan.engine.max_players < self.plan.clients;
+        let registry = &self.plan.engine.registry;
+        let crowded = registry.max_per_address != 0 || registry.max_connections < self.plan.clients;
         match code {
             // The server stops; the game has its reasons.
             Code::Shutdown | Code::Cheating | Code::Kicked => Ok(()),
             Code::WorldFull | Code::SlowConsumer if scarce => Ok(()),
+            // It was let in only to resume one who is lost, and is somebody else.
+            Code::TooManyConnections if crowded => Ok(()),
             // As many of its address have their passwords looked at as may.
             Code::RateLimited if matches!(link.client.who, Who::Password { .. }) => Ok(()),
             _ => Err(format!("it did nothing wrong and was sent away: {code}")),

@@ -96,6 +96,10 @@ enum Found<'i> {
     Control(OpCode),
 }
 
+/// A whole compressed message was not inflated, because whoever asked for events declined it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Declined;
+
 /// One peer, read by the protocol's rules. Sockets, deadlines and masking keys are its owner's.
 ///
 /// Invariant: with `Place::Clear` the assembly and the stash are empty, so an idle connection owns no memory.
@@ -204,22 +208,38 @@ impl Connection {
         input: &mut &'i mut [u8],
         inflater: &'e mut Inflater,
     ) -> Option<Event<'e>> {
+        // Nothing is declined here.
+        self.next_inflated_if(input, inflater, |_| true)?.ok()
+    }
+
+    /// The same for whoever does not inflate everything: `may_inflate` is asked with the bytes of each compressed message
+    /// as it came, and of what it declines nothing is read.
+    #[inline]
+    pub fn next_inflated_if<'e, 'i: 'e>(
+        &'e mut self,
+        input: &mut &'i mut [u8],
+        inflater: &'e mut Inflater,
+        may_inflate: impl FnOnce(usize) -> bool,
+    ) -> Option<Result<Event<'e>, Declined>> {
         let (kind, payload) = match self.search(input) {
             Ok(Some(Found::Whole(kind, payload))) if kind.is_deflated() => (kind, payload),
             Ok(Some(Found::Assembled(kind))) if kind.is_deflated() => (kind, self.assembly.message()),
-            Ok(found) => return found.map(|found| self.lend(found)),
-            Err(error) => return Some(self.fail(error)),
+            Ok(found) => return found.map(|found| Ok(self.lend(found))),
+            Err(error) => return Some(Ok(self.fail(error))),
         };
+        if !may_inflate(payload.len()) {
+            return Some(Err(Declined));
+        }
         let inflated = inflater.inflate(payload, self.max_message).and_then(|message| {
             if kind == Kind::DeflatedText {
                 open_text(message, None)?;
             }
             Ok(message)
         });
-        Some(match inflated {
+        Some(Ok(match inflated {
             Ok(message) => kind.event(message),
             Err(error) => self.fail(error),
-        })
+        }))
     }
 
     #[inline(never)]

@@ -48,7 +48,7 @@ mod message;
 mod utf8;
 
 pub use close::CloseCode;
-pub use connection::{Connection, Role, State};
+pub use connection::{Connection, Declined, Role, State};
 pub use error::Error;
 pub use frame::{Header, OpCode, encode, encode_masked};
 pub use mask::unmask;

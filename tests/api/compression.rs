@@ -1,10 +1,12 @@
 //! permessage-deflate over real sockets, with a client of its own that compresses by zlib and looks at each frame.
 
 use crate::client::{Plain, Player, upgrade};
+use crate::driven::Driven;
 use crate::server::{Running, start};
-use evertick::websocket::unmask;
+use evertick::websocket::{OpCode, encode_masked, unmask};
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
 use serde_json::{Value, json};
+use std::time::Duration;
 
 const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const KEY: [u8; 4] = [0x5a, 0xa5, 0x0f, 0xf0];
@@ -245,4 +247,94 @@ fn the_limit_before_auth_is_of_what_is_inflated() {
     assert!(small.len() < 200);
     stranger.send(TEXT | RSV1, &small);
     assert_eq!(stranger.close_code(), 1009);
+}
+
+/// Blocks that hold nothing but their own tables, each of which is built before that is found out: a stream of these costs a
+/// decompressor a hundred times what as many letters do, and becomes nothing.
+fn tables(blocks: usize) -> Vec<u8> {
+    let mut bits = Vec::new();
+    let mut put = |value: u32, len: u32| bits.extend((0..len).map(|bit| (value >> bit) & 1 == 1));
+    for _ in 0..blocks {
+        // RFC 1951 section 3.2.7: not the last, dynamic; 257 codes of letters, one of distances, 18 of lengths.
+        put(0, 1);
+        put(2, 2);
+        put(0, 5);
+        put(0, 5);
+        put(14, 4);
+        // In the order of that section: 18 has one bit, 0 and 1 have two.
+        for n in 0..18 {
+            put(if n == 2 { 1 } else { u32::from(n == 3 || n == 17) * 2 }, 3);
+        }
+        // 97 times nothing, one bit for 'a', 158 times nothing, one bit for the end, nothing for distances.
+        put(0, 1);
+        put(97 - 11, 7);
+        put(0b11, 2);
+        put(0, 1);
+        put(138 - 11, 7);
+        put(0, 1);
+        put(20 - 11, 7);
+        put(0b11, 2);
+        put(0b01, 2);
+        // The end.
+        put(1, 1);
+    }
+    // The last block is stored and empty, which is what is left out at the end of a message.
+    put(0, 3);
+    let byte = |eight: &[bool]| eight.iter().rev().fold(0, |byte, bit| byte << 1 | u8::from(*bit));
+    bits.chunks(8).map(byte).collect()
+}
+
+/// A packet, and behind it blocks of nothing.
+fn laced(packet: &Value, blocks: usize) -> Vec<u8> {
+    let packet = packet.to_string();
+    let len = packet.len() as u16;
+    let head = [&[0][..], &len.to_le_bytes(), &(!len).to_le_bytes(), packet.as_bytes()].concat();
+    [head, tables(blocks)].concat()
+}
+
+#[test]
+fn what_came_is_paid_for_before_it_is_inflated() {
+    let mut driven = Driven::new(|settings| {
+        settings.session.compression = true;
+        settings.session.compress_over = 1 << 20;
+    });
+    let eve = driven.accept("192.0.2.1").unwrap();
+    let field = format!("Sec-WebSocket-Extensions: {OFFER}\r\n");
+    driven.send(eve, upgrade("/ws", &field).as_bytes());
+    assert_eq!(driven.status(eve), 101);
+    driven.say(eve, r#"{"type":"auth_request","data":{"version":1,"guest":"Eve"}}"#);
+    driven.frames(eve);
+    let packet = json!({"type": "ping", "id": 1, "data": {"time": 1}});
+    let message = laced(&packet, 1200);
+    assert!((15_000..16_384).contains(&message.len()), "{}", message.len());
+    assert_eq!(inflated(&message), packet.to_string().into_bytes(), "it is what it should be");
+    let mut frame = Vec::new();
+    encode_masked(&mut frame, OpCode::Text, &message, KEY);
+    frame[0] |= RSV1;
+    let say = |driven: &mut Driven| {
+        driven.send(eve, &frame);
+        let frames = driven.frames(eve);
+        let told = frames.packets.iter().map(|packet| (packet["type"].clone(), packet["re"].clone()));
+        (told.collect::<Vec<_>>(), frames.reason().0)
+    };
+    // Each costs four times its bytes of those that may come at once, whatever it becomes; then it is not even read.
+    for _ in 0..2 * 16 * 16_384 / (4 * message.len()) {
+        assert_eq!(say(&mut driven), (vec![(json!("pong"), json!(1))], 0));
+    }
+    assert_eq!(say(&mut driven), (vec![(json!("error"), Value::Null)], 0));
+    driven.pass(Duration::from_secs(1));
+    driven.frames(eve);
+    assert_eq!(say(&mut driven), (vec![(json!("pong"), json!(1))], 0), "the rate comes back");
+    let closed = (0..20).map(|_| say(&mut driven).1).find(|close| *close != 0);
+    assert_eq!(closed, Some(4008));
+}
+
+#[test]
+fn small_compressed_messages_pay_no_more_than_the_rate_of_messages() {
+    let server = compressing();
+    let mut peer = Peer::join(&server, "Ann");
+    for n in 0..100 {
+        peer.say(&json!({"type": "ping", "id": n, "data": {"time": n}}));
+        assert_eq!(peer.packet("pong").0["re"], n);
+    }
 }

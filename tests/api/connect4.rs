@@ -275,7 +275,7 @@ mod with_accounts {
     }
 
     #[test]
-    fn an_account_that_is_replaced_has_left_its_match() {
+    fn an_account_that_comes_in_over_another_connection_sits_where_it_sat() {
         let (server, _folder) = start();
         let account = register(server.addr, "Ann");
         let token = login(server.addr, "Ann");
@@ -287,11 +287,16 @@ mod with_accounts {
         let (mut newer, session) = log_in(&server, &token);
         assert_eq!((&session["player_id"], &session["username"]), (&json!(account), &json!("Ann")));
         assert_eq!(older.ending().reason(), (Some(4004), "replaced"));
-        let over = bob.wait(|p| p["data"]["winner"].is_u64());
-        assert_eq!((&over["data"]["winner"], &over["data"]["reason"]), (&bob_id, &json!("left")));
-        assert_eq!(code(&mut newer, "match_drop", json!({"column": 0})), "not_found", "it is in no match");
-        let again = state(newer.request("match_create", json!({})));
-        assert_eq!(again["players"][0]["name"], "Ann", "and goes by its name");
+        let here = newer.packet("match_state");
+        assert_eq!(
+            (&here["data"]["match_id"], &here["data"]["turn"]),
+            (&id, &json!(account)),
+            "told unasked"
+        );
+        let dropped = state(newer.request("match_drop", json!({"column": 0})));
+        assert_eq!((&dropped["turn"], &dropped["winner"]), (&bob_id, &Value::Null), "it goes on");
+        assert_eq!(dropped["players"][0]["name"], "Ann");
+        bob.wait(|p| p["data"]["moves"] == 1);
     }
 
     #[test]

@@ -89,6 +89,29 @@ fn what_was_missed_comes_over_the_new_socket() {
     }
 }
 
+/// As many as their address may have, who hold all its places while they are lost.
+#[test]
+fn a_crowd_behind_one_address_is_not_in_its_own_way() {
+    type Guest = Player<crate::server::Said, crate::server::Heard>;
+    let server = start(|settings| {
+        hold(settings);
+        settings.engine.registry.max_per_address = 5;
+    });
+    let crowd: Vec<(Guest, Value)> =
+        (0..5).map(|n| join(server.addr, "/ws", &format!("Player {n}"))).collect();
+    let lost: Vec<(u64, Value)> = crowd.into_iter().map(|(player, session)| (cut(player), session)).collect();
+    let back: Vec<Guest> = lost
+        .iter()
+        .map(|(seq, session)| resume(server.addr, "/ws", &session["resume_token"], *seq))
+        .map(|entered| entered.unwrap_or_else(|_| panic!("it is let in")).0)
+        .collect();
+    let refused = Guest::try_connect(server.addr, "/ws", &[], &[]).err().unwrap();
+    assert_eq!(refused.refusal(), (429, "too_many_connections".to_owned()));
+    back.into_iter().for_each(|mut player| {
+        player.round_trip();
+    });
+}
+
 #[cfg(feature = "connect4")]
 mod connect4 {
     use super::*;

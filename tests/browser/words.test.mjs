@@ -42,9 +42,9 @@ describe('the verdict', () => {
   });
 
   it('of a match that is no more tells who watched from who went elsewhere', () => {
-    assert.match(farewell('left', false), /players have left/);
-    assert.match(farewell('elsewhere', false), /players have left/);
-    assert.match(farewell('lost', false), /lost the connection/);
+    assert.match(farewell('left', false), /last player has left/);
+    assert.match(farewell('elsewhere', false), /last player has gone to another one/);
+    assert.match(farewell('lost', false), /last player lost the connection/);
     assert.match(farewell('elsewhere', true), /^Your own match is closed/);
   });
 });

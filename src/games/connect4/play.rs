@@ -159,12 +159,13 @@ impl Play {
         }
     }
 
-    /// A player is gone. Whose account comes in anew while its place is held sits where it sat.
+    /// A player is gone. Whose account comes in anew sits where it sat, whether its place is held or it still seemed to be here.
     fn leave(&mut self, fx: &mut impl Effects, player: PlayerId, departure: Departure) {
         let visitor = self.visitors.get_mut(&player);
         let was_missed = visitor.is_some_and(|visitor| std::mem::take(&mut visitor.is_missed));
         match departure {
-            Departure::Closed(Code::Replaced) if was_missed => self.lose(fx, player),
+            // Its account has come in over another connection, and joins in a moment.
+            Departure::Closed(Code::Replaced) => self.lose(fx, player),
             _ if was_missed && may_return(departure) => self.part(fx, player, Closing::Lost),
             _ if may_return(departure) => self.lose(fx, player),
             _ => self.part(fx, player, Closing::Left),

@@ -37,7 +37,11 @@ function how({ players, winner, reason }, me) {
 /** Why a match is no more, to who watched it; or to who sat there and has gone to another. */
 export function farewell(reason, wasMine) {
   if (wasMine) return 'Your own match is closed: you have gone to another one.';
-  return reason === 'lost' ? 'The match is over: its last player lost the connection.' : 'The match is over: its players have left.';
+  switch (reason) {
+    case 'lost': return 'The match is closed: its last player lost the connection.';
+    case 'elsewhere': return 'The match is closed: its last player has gone to another one.';
+    default: return 'The match is closed: its last player has left.';
+  }
 }
 
 /** What stands under a name. */

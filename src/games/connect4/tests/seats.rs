@@ -66,7 +66,7 @@ fn a_lost_player_keeps_the_seat_for_the_grace_and_then_loses() {
 
 #[test]
 fn who_says_goodbye_or_is_sent_away_loses_at_once() {
-    for gone in [Departure::Quit, Departure::Closed(Code::Kicked), Departure::Closed(Code::Replaced)] {
+    for gone in [Departure::Quit, Departure::Closed(Code::Kicked), Departure::Closed(Code::LoggedOut)] {
         let (mut table, _) = Table::running();
         table.leave(A, gone);
         let state = state_of(&table.told(), B);
@@ -241,6 +241,7 @@ fn an_account_of_a_guest_s_name_is_shown_with_a_number() {
     let state = table.ask(guest, In::MatchJoin { match_id: Some(id) });
     assert_eq!(state.players.iter().map(|p| &*p.name).collect::<Vec<_>>(), ["ANN#2", "Ann"]);
     // Over a second connection it is the same player, and the name is free again in between.
+    table.say(A, In::MatchLeave).unwrap();
     table.leave(A, Departure::Closed(Code::Replaced));
     table.leave(guest, Departure::Quit);
     table.join_as(A, "ANN", Some(AccountId(1)));
@@ -285,6 +286,27 @@ fn who_resumes_sits_where_it_sat_and_is_told_how_it_stands_where_it_may_not_know
     assert_eq!(table.told(), []);
     table.resume(C, true);
     assert_eq!(heard(&table.told()), [3]);
+}
+
+/// Its connection may be dead and nobody know it yet: whoever logs in again elsewhere then has not left.
+#[test]
+fn an_account_that_comes_in_over_another_connection_sits_where_it_sat() {
+    let (mut table, _) = Table::running();
+    table.drop(A, 0);
+    table.leave(B, Departure::Closed(Code::Replaced));
+    table.join(B);
+    let told = table.told();
+    assert_eq!(state_of(&told, A).winner, None);
+    let back = state_of(&told, B);
+    assert_eq!((back.moves, back.players.iter().all(|p| p.present)), (1, true), "and is told how it stands");
+    assert_eq!(table.drop(B, 3).turn, Some(A));
+    table.told();
+    assert_eq!(table.pass(GRACE), [], "nothing is due any more");
+    // Where the other connection comes to nothing, its time runs.
+    table.drop(A, 0);
+    table.leave(B, Departure::Closed(Code::Replaced));
+    table.told();
+    assert_eq!(state_of(&table.pass(GRACE), A).reason, Some(Ending::Lost));
 }
 
 #[test]

@@ -16,9 +16,10 @@ pub const READ_BUDGET_TURN: usize = 4 << 20;
 pub const FLUSH_SLICE: usize = 128;
 /// Connections accepted in one burst.
 pub const ACCEPT_BURST: usize = 64;
-/// Connections that the table has room for from the start, where so many are allowed; memory that is not touched costs
-/// nothing.
-pub const RESERVED_PEERS: usize = 16_384;
+/// Connections, and players, that tables have room for from the start, where so many are allowed: memory that is not touched
+/// costs nothing, and a table that grows leaves its old places behind as holes. Seven eighths of a power of two are what a
+/// hash table of that size holds.
+pub const RESERVED_PEERS: usize = 16_384 / 8 * 7;
 /// Length of the kernel's queue of connections not yet accepted.
 pub const ACCEPT_BACKLOG: i32 = 4096;
 /// Connections refused at accept that may linger at once to read their answer; more are closed without one.

@@ -53,9 +53,15 @@ struct NameUse {
 }
 
 impl Realm {
-    /// Nobody yet, on these grids.
-    pub(crate) fn new(grids: &[Grid]) -> Result<Realm, String> {
-        Ok(Realm { regions: Regions::new(grids)?, ..Realm::default() })
+    /// Nobody yet, on these grids; with room for so many.
+    pub(crate) fn new(grids: &[Grid], room: usize) -> Result<Realm, String> {
+        Ok(Realm {
+            members: Slab::with_capacity(room),
+            by_player: HashMap::with_capacity(room),
+            regions: Regions::new(grids)?,
+            names: HashMap::with_capacity(room),
+            ..Realm::default()
+        })
     }
 
     /// The number of the next instance, from 1.
@@ -254,7 +260,7 @@ mod tests {
     const WHO: [PlayerId; 3] = [PlayerId(1), PlayerId(2), PlayerId(3)];
 
     fn realm() -> Realm {
-        let mut realm = Realm::new(&[Grid { columns: 4, rows: 1 }]).expect("a small grid");
+        let mut realm = Realm::new(&[Grid { columns: 4, rows: 1 }], 0).expect("a small grid");
         for player in WHO {
             realm.join(player, None, Encoding::Json);
         }

@@ -48,7 +48,7 @@ pub(super) struct Peer {
     /// Which game's path it upgraded on.
     pub(super) game: Option<GameId>,
     /// Who it plays as.
-    pub(super) seat: Option<Box<Seat>>,
+    pub(super) seat: Option<Seat>,
     /// Whether it stands in `attention`.
     pub(super) queued: bool,
     /// Whether its socket is not read until the next tick.

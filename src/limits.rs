@@ -25,7 +25,7 @@ pub const RESERVED_PEERS: usize = 16_384 / 8 * 7;
 /// share [`RESERVED_PEERS`]. Small memory that is asked for while crowds come stands between what they leave behind.
 pub const fn room_of_region(regions: usize) -> usize {
     let share = 2 * RESERVED_PEERS / if regions == 0 { 1 } else { regions };
-    if share < 16 { share } else { 16 }
+    if share < 32 { share } else { 32 }
 }
 
 /// Length of the kernel's queue of connections not yet accepted.

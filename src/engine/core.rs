@@ -335,7 +335,10 @@ impl Core {
                     // The game's own fault: a type that its encoding cannot carry.
                     Err(error) => failed = Some(error),
                 }
-                *body = Some(bodies.make(encode));
+                *body = Some(match to {
+                    To::Player(_) => bodies.make_for_one(encode),
+                    _ => bodies.make(encode),
+                });
             }
             let Some(body) = body.as_ref().filter(|body| !body.is_empty()) else { return };
             if let Some(tap) = tap {

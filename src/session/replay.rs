@@ -159,7 +159,7 @@ impl Replay {
 }
 
 /// Room for one more. Many players are told something once in a while and hold one batch, or two: they take no more for it.
-fn make_room<T>(queue: &mut VecDeque<T>) {
+pub(super) fn make_room<T>(queue: &mut VecDeque<T>) {
     if queue.len() == queue.capacity() {
         queue.reserve_exact(queue.len().max(1));
     }

@@ -16,9 +16,18 @@ pub const READ_BUDGET_TURN: usize = 4 << 20;
 pub const FLUSH_SLICE: usize = 128;
 /// Connections accepted in one burst.
 pub const ACCEPT_BURST: usize = 64;
-/// Connections that the table has room for from the start, where so many are allowed; memory that is not touched costs
-/// nothing.
-pub const RESERVED_PEERS: usize = 16_384;
+/// Connections, and players, that tables have room for from the start, where so many are allowed: memory that is not touched
+/// costs nothing, and a table that grows leaves its old places behind as holes. Seven eighths of a power of two are what a
+/// hash table of that size holds.
+pub const RESERVED_PEERS: usize = 16_384 / 8 * 7;
+
+/// Players that each of so many regions has room for from the start: nearly all that it will ever have, where many regions
+/// share [`RESERVED_PEERS`]. Small memory that is asked for while crowds come stands between what they leave behind.
+pub const fn room_of_region(regions: usize) -> usize {
+    let share = 2 * RESERVED_PEERS / if regions == 0 { 1 } else { regions };
+    if share < 32 { share } else { 32 }
+}
+
 /// Length of the kernel's queue of connections not yet accepted.
 pub const ACCEPT_BACKLOG: i32 = 4096;
 /// Connections refused at accept that may linger at once to read their answer; more are closed without one.

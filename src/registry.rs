@@ -83,13 +83,13 @@ struct Usage {
 impl<T> Registry<T> {
     /// An empty registry.
     pub fn new(settings: Settings) -> Registry<T> {
+        let room = settings.max_connections.min(limits::RESERVED_PEERS);
         Registry {
             // One burst is one second's worth: `connect_rate` new connections in any second.
             rate: Rate::new(settings.connect_rate, settings.connect_rate),
-            // Room that nobody has touched costs no memory, and a table that grows leaves its old places behind as holes.
-            entries: Slab::with_capacity(settings.max_connections.min(limits::RESERVED_PEERS)),
+            entries: Slab::with_capacity(room),
             settings,
-            generations: Vec::new(),
+            generations: Vec::with_capacity(room),
             addresses: HashMap::new(),
             bans: Bans::default(),
             hook: None,

@@ -23,6 +23,7 @@ use crate::limits;
 use crate::packet::{AuthRequest, AuthResponse, Code, Credentials, Encoding, ServerControl};
 use crate::session::{Phase, Step};
 use crate::time::Time;
+use smol_str::SmolStr;
 
 /// The version of the packets that this server speaks.
 pub const PROTOCOL_VERSION: u32 = 1;
@@ -32,7 +33,7 @@ pub const PROTOCOL_VERSION: u32 = 1;
 pub(super) struct Seat {
     pub(super) player: PlayerId,
     /// The name the player goes by.
-    pub(super) name: Box<str>,
+    pub(super) name: SmolStr,
     /// Whose player it is; `None` for a guest.
     pub(super) owner: Option<Box<Owner>>,
     /// Whether its game has not been told of it yet.
@@ -313,7 +314,7 @@ impl Engine {
         now: Time,
     ) {
         let plays = |seat: &Seat| seat.player == from && seat.owner.is_some();
-        if !self.core.peers.get(conn).and_then(|peer| peer.seat.as_deref()).is_some_and(plays) {
+        if !self.core.peers.get(conn).and_then(|peer| peer.seat.as_ref()).is_some_and(plays) {
             return;
         }
         let (player, name) = to;
@@ -335,7 +336,7 @@ impl Engine {
         let Some(before) = peer.seat.take() else { return };
         self.vacate(game, conn, &before, now);
         let left = before.sender(conn, encoding);
-        let Seat { name: old_name, owner, tokens, .. } = *before;
+        let Seat { name: old_name, owner, tokens, .. } = before;
         let realm = self.core.realm_mut(game);
         realm.release_name(&old_name);
         realm.take_name(&name);
@@ -373,7 +374,7 @@ impl Engine {
                 self.accounts.logins.hold(digest);
             }
         }
-        peer.seat = Some(Box::new(seat));
+        peer.seat = Some(seat);
         if let Some(name) = name {
             self.hosts[usize::from(game.0)].join(from, name, account);
         }

@@ -48,7 +48,7 @@ pub(super) struct Peer {
     /// Which game's path it upgraded on.
     pub(super) game: Option<GameId>,
     /// Who it plays as.
-    pub(super) seat: Option<Box<Seat>>,
+    pub(super) seat: Option<Seat>,
     /// Whether it stands in `attention`.
     pub(super) queued: bool,
     /// Whether its socket is not read until the next tick.
@@ -342,7 +342,10 @@ impl Core {
                     // The game's own fault: a type that its encoding cannot carry.
                     Err(error) => failed = Some(error),
                 }
-                *body = Some(bodies.make(encode));
+                *body = Some(match to {
+                    To::Player(_) => bodies.make_for_one(encode),
+                    _ => bodies.make(encode),
+                });
             }
             let Some(body) = body.as_ref().filter(|body| !body.is_empty()) else { return };
             if let Some(tap) = tap {

@@ -192,7 +192,7 @@ mod tests {
 
     /// Four regions in a row; in each of these somebody who speaks that.
     fn realm(who: &[(u32, Encoding)]) -> Realm {
-        let mut realm = Realm::new(&[Grid { columns: 4, rows: 1 }]).expect("a small grid");
+        let mut realm = Realm::new(&[Grid { columns: 4, rows: 1 }], 0).expect("a small grid");
         for (player, &(region, encoding)) in (1..).zip(who) {
             realm.join(PlayerId(player), None, encoding);
             assert!(realm.enter(PlayerId(player), RegionId(region)));

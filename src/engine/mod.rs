@@ -113,6 +113,7 @@ impl Engine {
     /// An engine without games. `random` is the seed of the rules' chance, `secrets` the key of everything that grants
     /// access: 32 bytes from the operating system.
     pub fn new(settings: Settings, random: u64, secrets: [u8; 32]) -> Engine {
+        let room = settings.room();
         Engine {
             origins: settings.allowed_origins.clone(),
             accounts: Accounts::new(&settings, secrets),
@@ -125,7 +126,7 @@ impl Engine {
             next_in_lobby: PlayerId::FIRST_IN_LOBBY,
             seated: HashMap::new(),
             arrivals: arrivals::Arrivals::default(),
-            tokens: tokens::Tokens::new(secrets),
+            tokens: tokens::Tokens::new(secrets, room),
             paused: Vec::new(),
             ending: Vec::new(),
             refusing: 0,
@@ -148,7 +149,8 @@ impl Engine {
             return Err(BadGame::Path(route.path.to_owned()));
         }
         let id = GameId(self.hosts.len() as u16);
-        self.core.realms.push(realm::Realm::new(&game.grids()).map_err(BadGame::Grids)?);
+        let realm = realm::Realm::new(&game.grids(), self.core.settings.room());
+        self.core.realms.push(realm.map_err(BadGame::Grids)?);
         self.core.names.push(G::NAME);
         self.core.counters.add_game(crate::packet::variants::<G::In>());
         self.hosts.push(Box::new(host::Host::new(id, game)));

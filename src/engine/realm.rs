@@ -8,6 +8,7 @@ use super::regions::{Place, Regions};
 use crate::ids::{ConnId, PlayerId, RegionId};
 use crate::packet::Encoding;
 use slab::Slab;
+use smol_str::{SmolStr, StrExt};
 use std::collections::HashMap;
 
 /// One game's people.
@@ -20,7 +21,7 @@ pub(crate) struct Realm {
     /// Which encodings those speak who come in with the tick that runs.
     coming: [bool; 2],
     regions: Regions,
-    names: HashMap<String, NameUse>,
+    names: HashMap<SmolStr, NameUse>,
     /// Sessions that were given an instance id so far.
     instances: u64,
     /// How many have joined so far.
@@ -53,9 +54,15 @@ struct NameUse {
 }
 
 impl Realm {
-    /// Nobody yet, on these grids.
-    pub(crate) fn new(grids: &[Grid]) -> Result<Realm, String> {
-        Ok(Realm { regions: Regions::new(grids)?, ..Realm::default() })
+    /// Nobody yet, on these grids; with room for so many.
+    pub(crate) fn new(grids: &[Grid], room: usize) -> Result<Realm, String> {
+        Ok(Realm {
+            members: Slab::with_capacity(room),
+            by_player: HashMap::with_capacity(room),
+            regions: Regions::new(grids)?,
+            names: HashMap::with_capacity(room),
+            ..Realm::default()
+        })
     }
 
     /// The number of the next instance, from 1.
@@ -72,7 +79,7 @@ impl Realm {
     /// Reserves `wanted`, or the first of `wanted#2`, `wanted#3`... that nobody present has; `#` stands in no name that
     /// one can ask for. `is_taken`: whether somebody who is away has a name.
     pub(crate) fn reserve_name(&mut self, wanted: &str, is_taken: impl Fn(&str) -> bool) -> String {
-        let name_use = self.names.entry(wanted.to_lowercase()).or_default();
+        let name_use = self.names.entry(folded(wanted)).or_default();
         name_use.live += 1;
         if name_use.plain == 0 && !is_taken(wanted) {
             name_use.plain = 1;
@@ -90,7 +97,7 @@ impl Realm {
 
     /// Reserves a name for whom it belongs to: as it is, whoever present may have it.
     pub(crate) fn take_name(&mut self, name: &str) {
-        let name_use = self.names.entry(name.to_lowercase()).or_default();
+        let name_use = self.names.entry(folded(name)).or_default();
         name_use.live += 1;
         name_use.plain += 1;
     }
@@ -98,8 +105,8 @@ impl Realm {
     /// Gives a reserved name back.
     pub(crate) fn release_name(&mut self, name: &str) {
         let (base, plain) = match name.split_once('#') {
-            Some((base, _)) => (base.to_lowercase(), false),
-            None => (name.to_lowercase(), true),
+            Some((base, _)) => (folded(base), false),
+            None => (folded(name), true),
         };
         let Some(name_use) = self.names.get_mut(&base) else { return };
         name_use.plain = name_use.plain.saturating_sub(u32::from(plain));
@@ -247,6 +254,11 @@ impl Realm {
     }
 }
 
+/// What is compared of a name.
+fn folded(name: &str) -> SmolStr {
+    name.to_lowercase_smolstr()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -254,7 +266,7 @@ mod tests {
     const WHO: [PlayerId; 3] = [PlayerId(1), PlayerId(2), PlayerId(3)];
 
     fn realm() -> Realm {
-        let mut realm = Realm::new(&[Grid { columns: 4, rows: 1 }]).expect("a small grid");
+        let mut realm = Realm::new(&[Grid { columns: 4, rows: 1 }], 0).expect("a small grid");
         for player in WHO {
             realm.join(player, None, Encoding::Json);
         }

@@ -46,6 +46,8 @@ impl Regions {
             regions.grid_of.extend(std::iter::repeat_n(i as u16, count as usize));
             regions.cells.resize_with((base + count) as usize, Vec::new);
         }
+        let room = limits::room_of_region(regions.cells.len());
+        regions.cells.iter_mut().for_each(|cell| cell.reserve_exact(room));
         Ok(regions)
     }
 

@@ -100,7 +100,7 @@ impl Engine {
     }
 
     fn show<'a>(&'a self, peer: &'a Peer, now: Time) -> Connected<'a> {
-        let seat = peer.seat.as_deref();
+        let seat = peer.seat.as_ref();
         Connected {
             game: peer.game.map_or("", |game| self.core.names[usize::from(game.0)]),
             address: peer.ip,

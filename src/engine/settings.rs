@@ -2,6 +2,7 @@
 
 use crate::address::Network;
 use crate::http::cors::Origins;
+use crate::limits;
 use crate::time::TickRate;
 use crate::{registry, session};
 use sha2::{Digest, Sha256};
@@ -52,6 +53,13 @@ impl Default for Settings {
             registry: registry::Settings::default(),
             session: session::Settings::default(),
         }
+    }
+}
+
+impl Settings {
+    /// How many connections, and players, tables have room for from the start.
+    pub(super) fn room(&self) -> usize {
+        self.registry.max_connections.min(limits::RESERVED_PEERS)
     }
 }
 

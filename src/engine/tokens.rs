@@ -82,10 +82,11 @@ pub(super) struct Tokens {
 }
 
 impl Tokens {
-    /// None yet. `key` is that of the engine's secrets.
-    pub(super) fn new(key: [u8; 32]) -> Tokens {
+    /// None yet, with room for those of so many. `key` is that of the engine's secrets.
+    pub(super) fn new(key: [u8; 32], room: usize) -> Tokens {
         let own = Sha256::new().chain_update(key).chain_update(b"resume tokens").finalize();
-        Tokens { secrets: Secrets::new(own.into()), holders: HashMap::new(), survivors: BTreeMap::new() }
+        let secrets = Secrets::new(own.into());
+        Tokens { secrets, holders: HashMap::with_capacity(room), survivors: BTreeMap::new() }
     }
 
     /// A new one, which stands for nobody yet.
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn the_older_resumes_until_the_newest_has_arrived() {
-        let mut tokens = Tokens::new([7; 32]);
+        let mut tokens = Tokens::new([7; 32], 0);
         let [a, b, c] = std::array::from_fn(|_| tokens.issue().digest());
         let mut seat = SeatTokens::new(Some(a));
         tokens.hold(&seat, CONN);
@@ -185,7 +186,7 @@ mod tests {
 
     #[test]
     fn whoever_uses_the_newest_has_it() {
-        let mut tokens = Tokens::new([7; 32]);
+        let mut tokens = Tokens::new([7; 32], 0);
         let [a, b, c] = std::array::from_fn(|_| tokens.issue().digest());
         let mut seat = SeatTokens::new(Some(a));
         tokens.renew(&mut seat, a, Some(b));
@@ -197,7 +198,7 @@ mod tests {
 
     #[test]
     fn however_often_one_is_used_again_few_are_held() {
-        let mut tokens = Tokens::new([7; 32]);
+        let mut tokens = Tokens::new([7; 32], 0);
         let used = tokens.issue().digest();
         let mut seat = SeatTokens::new(Some(used));
         for _ in 0..20 {
@@ -212,7 +213,7 @@ mod tests {
 
     #[test]
     fn what_outlived_a_restart_ends_with_its_time_or_its_player() {
-        let mut tokens = Tokens::new([7; 32]);
+        let mut tokens = Tokens::new([7; 32], 0);
         let digests: [_; 3] = std::array::from_fn(|_| tokens.issue().digest());
         let of = |account, expires| Survivor {
             game: GameId(0),

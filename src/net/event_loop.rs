@@ -64,7 +64,7 @@ impl EventLoop {
             settings,
             clock,
             waker,
-            sockets: Sockets::default(),
+            sockets: Sockets::new(),
             linger: Linger::default(),
             buffer: vec![0; RECEIVE_BUFFER].into_boxed_slice(),
             attention_left: false,

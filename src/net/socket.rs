@@ -7,6 +7,7 @@
 use super::calls::Calls;
 use super::transport::{Received, Sent, Stopped, Transport};
 use crate::ids::ConnId;
+use crate::limits::RESERVED_PEERS;
 use crate::outgoing::{Next, Outgoing};
 use mio::{Token, event::Event};
 use std::collections::VecDeque;
@@ -170,7 +171,6 @@ impl Outgoing for Writer<'_> {
 }
 
 /// All sockets, by slot, and who among them is to be served.
-#[derive(Default)]
 pub(super) struct Sockets {
     entries: Vec<Option<Socket>>,
     /// Slots in the order in which they are served. A slot whose socket was closed meanwhile is passed over, or finds
@@ -179,6 +179,11 @@ pub(super) struct Sockets {
 }
 
 impl Sockets {
+    /// None yet, and room for many.
+    pub(super) fn new() -> Sockets {
+        Sockets { entries: Vec::with_capacity(RESERVED_PEERS), ready: VecDeque::new() }
+    }
+
     /// Puts a new connection's socket into its slot.
     ///
     /// # Panics

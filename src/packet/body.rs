@@ -45,6 +45,8 @@ impl Body {
 
 /// Bytes of the largest body that is kept for later.
 const LARGEST: usize = SMALLEST << (SIZES / 4);
+/// What one alone is told is kept for later up to so many bytes.
+const LARGE: usize = 1024;
 /// Room of the smallest, bytes.
 const SMALLEST: usize = 64;
 /// Sizes that bodies come in: four to each doubling.
@@ -79,6 +81,12 @@ impl Bodies {
     pub fn new(most: usize) -> Bodies {
         let rings = std::array::from_fn(|_| Ring::default());
         Bodies { rings, bytes: 0, most, now: Time::START, rested: Time::START }
+    }
+
+    /// A body of these bytes that one alone is told. A large one is a state of the game: seldom said, and of a size of its own
+    /// each time, so that its memory is of use to anybody but the next.
+    pub fn make_for_one(&mut self, bytes: &[u8]) -> Body {
+        if bytes.len() > LARGE { Body::from(bytes) } else { self.make(bytes) }
     }
 
     /// A body of these bytes.
@@ -174,6 +182,15 @@ mod tests {
         drop(kept);
         assert_eq!(at(&bodies.make(b"later")), place);
         assert_eq!(&*second, b"second", "what somebody has never changes");
+    }
+
+    #[test]
+    fn of_what_one_alone_is_told_only_the_small_is_kept() {
+        let mut bodies = Bodies::new(1 << 20);
+        let large = bodies.make_for_one(&[7; LARGE + 1]);
+        assert_eq!((large.len(), bodies.bytes), (LARGE + 1, 0));
+        let small = bodies.make_for_one(&[7; LARGE]);
+        assert_eq!((small.len(), bodies.bytes), (LARGE, LARGE));
     }
 
     #[test]

@@ -18,7 +18,7 @@
 //! packets; both are checked after each change in debug builds.
 
 use super::compression::{Compressed, Scratch};
-use super::replay::{Replay, Sealed};
+use super::replay::{Replay, Sealed, make_room};
 use crate::limits;
 use crate::outgoing::Outgoing;
 use crate::packet::{self, BatchHead, Body, Encoding, Priority};
@@ -204,6 +204,7 @@ impl Outbox {
         }
         self.bytes += packet.body.len();
         self.busy = true;
+        make_room(&mut self.queue);
         self.queue.push_back(packet);
         self.mark_soft_limit(limit, now);
         self.check();
@@ -217,6 +218,7 @@ impl Outbox {
             return Pushed::Dropped;
         }
         self.bytes += packet.body.len();
+        make_room(&mut self.queue);
         self.queue.push_back(packet);
         self.keep_bounds_away();
         if self.has_lost { Pushed::Dropped } else { Pushed::Queued }
@@ -624,10 +626,11 @@ impl Outbox {
     /// Takes what is sealed out of the queue, and keeps it where it may have to be sent again.
     fn seal(&mut self, batch: Batch, tick: Tick, time: WallMs, written: bool) {
         if self.keeps {
-            let mut replay = self.replay.take().unwrap_or_default();
-            let bodies = self.take_queued(batch).map(|packet| packet.body);
+            self.bytes -= batch.bytes;
+            // One by one: there are few of them, and to drain them is made for many.
+            let bodies = (0..batch.queued).map_while(|_| self.queue.pop_front()).map(|packet| packet.body);
+            let replay = self.replay.get_or_insert_default();
             replay.keep(Sealed::new(tick.0, time.0, batch.packets), bodies, written);
-            self.replay = Some(replay);
         } else {
             drop(self.take_queued(batch));
         }

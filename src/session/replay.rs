@@ -56,7 +56,9 @@ impl Replay {
     /// Keeps a batch behind all others, and lets go of those for which there is no room any more.
     pub(super) fn keep(&mut self, mut batch: Sealed, bodies: impl Iterator<Item = Body>, written: bool) {
         debug_assert!(!written || self.is_written(), "batches are written in their order");
+        make_room(&mut self.sealed);
         for body in bodies {
+            make_room(&mut self.bodies);
             // All who are sent the same hold it by now. As they let go of it one by one this is less than what is held,
             // by no more than each body once.
             batch.share = batch.share.saturating_add((body.len() / body.holders()) as u32);
@@ -106,7 +108,9 @@ impl Replay {
 
     fn pop(&mut self) {
         let Some(batch) = self.sealed.pop_front() else { return };
-        self.bodies.drain(..usize::from(batch.bodies));
+        for _ in 0..batch.bodies {
+            self.bodies.pop_front();
+        }
         self.bytes -= batch.bytes as usize;
         self.shares -= batch.share as usize;
         if self.written > 0 {
@@ -151,6 +155,13 @@ impl Replay {
         debug_assert!(self.written <= self.sealed.len());
         let passed = self.sealed.iter().take(self.written).map(|batch| usize::from(batch.bodies));
         debug_assert_eq!(self.written_bodies, passed.sum::<usize>());
+    }
+}
+
+/// Room for one more. Many players are told something once in a while and hold one batch, or two: they take no more for it.
+pub(super) fn make_room<T>(queue: &mut VecDeque<T>) {
+    if queue.len() == queue.capacity() {
+        queue.reserve_exact(queue.len().max(1));
     }
 }
 

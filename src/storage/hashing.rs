@@ -122,6 +122,11 @@ fn hash(
     Ok(PasswordHash::new(hash.to_string()))
 }
 
+/// Blocks that room is asked for at least, one more than 32 MiB; what is not touched of them costs nothing. glibc takes what a
+/// program maps and gives back, up to 32 MiB, for a size that it had better keep: from then on nothing smaller is mapped, and
+/// what the whole process frees, up to twice as much, is no longer given back (mallopt(3), M_MMAP_THRESHOLD).
+const UNNOTICED: usize = (32 << 20) / Block::SIZE + 1;
+
 /// One hash, in memory that grows to what it takes.
 fn compute(
     argon2: &Argon2<'_>,
@@ -132,7 +137,8 @@ fn compute(
 ) -> Result<(), HashError> {
     let failed = |error: String| HashError::Failed(error);
     let blocks = argon2.params().block_count();
-    if let Some(more) = blocks.checked_sub(memory.len()) {
+    if blocks > memory.len() {
+        let more = blocks.max(UNNOTICED) - memory.len();
         memory.try_reserve_exact(more).map_err(|error| failed(error.to_string()))?;
         memory.resize(blocks, Block::new());
     }

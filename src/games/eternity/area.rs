@@ -16,6 +16,7 @@ use super::players::{Player, Players, Slot};
 use super::world::{Area, World};
 use crate::engine::To;
 use crate::ids::{PlayerId, RegionId};
+use crate::limits;
 
 /// Who is where, and who crosses in this tick.
 #[derive(Debug)]
@@ -66,8 +67,9 @@ struct Told {
 impl Areas {
     /// Nobody is anywhere.
     pub(super) fn new(world: &World) -> Areas {
+        let room = limits::room_of_region(world.regions());
         Areas {
-            members: vec![Vec::new(); world.regions()],
+            members: std::iter::repeat_with(|| Vec::with_capacity(room)).take(world.regions()).collect(),
             stirring: Vec::new(),
             crossings: Vec::new(),
             index: Index::default(),

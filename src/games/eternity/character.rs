@@ -2,8 +2,8 @@
 
 use crate::random::Random;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 /// The side a character stands on.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug, Serialize, Deserialize)]
@@ -61,7 +61,7 @@ impl Class {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Character {
     /// Unique among those present.
-    pub name: Arc<str>,
+    pub name: SmolStr,
     /// Its side.
     pub faction: Faction,
     /// Its calling.

@@ -13,6 +13,7 @@ use super::place::{LocationId, Point, hundredths};
 use crate::ids::PlayerId;
 use crate::packet::Priority;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// What a client may send.
@@ -181,7 +182,7 @@ pub struct Speaker {
     /// Its id.
     pub id: PlayerId,
     /// Its name.
-    pub name: Arc<str>,
+    pub name: SmolStr,
 }
 
 /// `[player_id, x, y, vx, vy]`: one player's position and velocity.
@@ -201,7 +202,7 @@ pub struct Player {
     /// Its id.
     pub id: PlayerId,
     /// Its name.
-    pub name: Arc<str>,
+    pub name: SmolStr,
     /// Its side.
     pub faction: Faction,
     /// Its calling.
@@ -247,7 +248,7 @@ pub struct You {
     /// Its id.
     pub id: PlayerId,
     /// Its name.
-    pub name: Arc<str>,
+    pub name: SmolStr,
     /// Its side.
     pub faction: Faction,
     /// Its calling.
@@ -268,7 +269,7 @@ pub struct Sheet {
     /// Its id, which is its player's.
     pub id: PlayerId,
     /// Its name.
-    pub name: Arc<str>,
+    pub name: SmolStr,
     /// Its side.
     pub faction: Faction,
     /// Its calling.

@@ -6,6 +6,7 @@ use super::packets;
 use super::recent::Recent;
 use super::world::Spot;
 use crate::ids::{AccountId, PlayerId, RegionId};
+use crate::limits::RESERVED_PEERS;
 use slab::Slab;
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -96,10 +97,20 @@ impl Player {
 pub(super) struct Slot(u32);
 
 /// The table. It is never iterated in the order of its hash map.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Players {
     table: Slab<Player>,
+    /// How many places of the table were ever used.
+    places: u32,
     slots: HashMap<PlayerId, Slot, BuildHasherDefault<IdHasher>>,
+}
+
+impl Default for Players {
+    /// Nobody, and room for many.
+    fn default() -> Players {
+        let slots = HashMap::with_capacity_and_hasher(RESERVED_PEERS, BuildHasherDefault::default());
+        Players { table: Slab::with_capacity(RESERVED_PEERS), places: 0, slots }
+    }
 }
 
 impl Players {
@@ -107,6 +118,7 @@ impl Players {
     pub(super) fn insert(&mut self, player: Player) -> Slot {
         let id = player.id;
         let slot = Slot(self.table.insert(player) as u32);
+        self.places = self.places.max(slot.0 + 1);
         let earlier = self.slots.insert(id, slot);
         debug_assert!(earlier.is_none(), "{id} is there already");
         slot
@@ -140,8 +152,7 @@ impl Players {
 
     /// Those at every `step`th place of the table, from the place `first` on; `step` is at least 1.
     pub(super) fn every(&self, step: u64, first: u64) -> impl Iterator<Item = Slot> + use<> {
-        let places = self.table.capacity() as u64;
-        (first..places).step_by(step as usize).map(|place| Slot(place as u32))
+        (first..u64::from(self.places)).step_by(step as usize).map(|place| Slot(place as u32))
     }
 
     /// How many there are.

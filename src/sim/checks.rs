@@ -4,6 +4,7 @@
 //! What the games say is known from the engine's tap, packet by packet and before any network. What a client hears must
 //! be that, in that order; only what may be spared a slow peer may be missing.
 
+use super::client::Said;
 use super::scenario::{Scenario, Told, World};
 use crate::engine::{Engine, Game, Record};
 use crate::ids::{GameId, PlayerId};
@@ -27,7 +28,7 @@ pub(super) struct Checks<G: Game> {
     /// What every player is still to hear of its game, and when it was told.
     due: BTreeMap<PlayerId, VecDeque<(Tick, G::Out)>>,
     /// What players have said, and whether there was time for all of it to be taken.
-    said: BTreeMap<PlayerId, (Vec<Vec<u8>>, bool)>,
+    said: BTreeMap<PlayerId, (Vec<Said>, bool)>,
 }
 
 impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
@@ -98,13 +99,13 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         }
     }
 
-    /// What a client has said to its game, each packet in postcard; `all`: nothing of it is under way any more.
-    pub(super) fn said(&mut self, player: PlayerId, said: &[Vec<u8>], all: bool) {
+    /// What a client has said to its game; `all`: nothing of it is under way any more.
+    pub(super) fn said(&mut self, player: PlayerId, said: &[Said], all: bool) {
         self.said.insert(player, (said.to_vec(), all));
     }
 
-    /// The game took what those clients said: in order, nothing twice, and where there was time, all of it. How many
-    /// packets that are.
+    /// The game took what those clients said: in order, nothing twice, and where there was time, all of it; of a stream
+    /// whatever was not taken has a newer one behind it that was. How many packets that are.
     pub(super) fn all_taken(&self, game: GameId, log: &[Record]) -> Result<u64, String> {
         let mut taken: BTreeMap<PlayerId, Vec<Vec<u8>>> = BTreeMap::new();
         for (of, player, packet) in log.iter().filter_map(Record::packet::<G::In>) {
@@ -115,15 +116,7 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         }
         for (player, (said, all)) in &self.said {
             let taken = taken.get(player).map_or(&[][..], Vec::as_slice);
-            if let Some(at) = taken.iter().zip(said).position(|(taken, said)| taken != said) {
-                return Err(format!(
-                    "packet {at} of {player} is {:?}, and {:?} was taken",
-                    said[at], taken[at]
-                ));
-            }
-            if taken.len() > said.len() || (*all && taken.len() < said.len()) {
-                return Err(format!("{player} sent {} packets, and {} were taken", said.len(), taken.len()));
-            }
+            follows(taken, said, *all).map_err(|what| format!("{player}: {what}"))?;
         }
         Ok(taken.values().map(|taken| taken.len() as u64).sum())
     }
@@ -149,6 +142,37 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
     }
 }
 
+/// What was taken is what was said, in its order and nothing twice; only of streams something may be left out, where
+/// something newer follows. `all`: nothing is missing at the end.
+fn follows(taken: &[Vec<u8>], said: &[Said], all: bool) -> Result<(), String> {
+    if !all {
+        return in_order(taken.iter(), &mut said.iter());
+    }
+    if taken.last() != said.last().map(|said| &said.bytes) {
+        return Err(format!("{:?} was said last, {:?} taken", said.last(), taken.last()));
+    }
+    // From behind, where both end alike: of two that are equal, the newer was taken.
+    let mut said = said.iter().rev();
+    in_order(taken.iter().rev(), &mut said)?;
+    match said.find(|said| !said.is_stream) {
+        Some(missing) => Err(format!("{missing:?} was not taken")),
+        None => Ok(()),
+    }
+}
+
+fn in_order<'a>(
+    taken: impl Iterator<Item = &'a Vec<u8>>,
+    said: &mut impl Iterator<Item = &'a Said>,
+) -> Result<(), String> {
+    for taken in taken {
+        match said.find(|said| said.bytes == *taken || !said.is_stream) {
+            Some(said) if said.bytes == *taken => {}
+            other => return Err(format!("{taken:?} was taken, and not {other:?}")),
+        }
+    }
+    Ok(())
+}
+
 fn tap(engine: &mut Engine) -> Arc<Mutex<Tapped>> {
     let tapped = Arc::new(Mutex::new(Tapped::new()));
     let to = tapped.clone();
@@ -172,4 +196,25 @@ fn decode<Out: DeserializeOwned>(body: &[u8]) -> Result<Packet<Out>, String> {
 
 fn text((tick, player, body): &(Tick, PlayerId, Vec<u8>)) -> String {
     format!("{tick} {player} {}", String::from_utf8_lossy(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_what_was_said() {
+        let said: Vec<Said> = [(1, true), (2, false), (1, true), (3, true), (1, true)]
+            .map(|(byte, is_stream)| Said { bytes: vec![byte], is_stream })
+            .to_vec();
+        let holds = |taken: &[u8], all| {
+            let taken: Vec<Vec<u8>> = taken.iter().map(|byte| vec![*byte]).collect();
+            follows(&taken, &said, all).is_ok()
+        };
+        assert!(holds(&[1, 2, 1, 3, 1], true) && holds(&[2, 1], true) && holds(&[1, 2, 3, 1], true));
+        assert!(!holds(&[1, 2, 1, 3], true), "the newest of all is missing");
+        assert!(!holds(&[1, 1, 3, 1], true), "what is no stream is missing");
+        assert!(!holds(&[1, 2, 2, 1], true) && !holds(&[2, 2], false), "something came twice");
+        assert!(holds(&[1, 2], false) && holds(&[2, 3], false) && !holds(&[3, 2], false));
+    }
 }

@@ -102,6 +102,7 @@ fn the_constants() {
         ("INBOX_GAME", limits::INBOX_GAME),
         ("RESUME_TOKENS", limits::RESUME_TOKENS),
         ("RESEND_MESSAGES", limits::RESEND_MESSAGES),
+        ("RESEND_AT_ONCE", limits::RESEND_AT_ONCE),
         ("INBOX_LINE", limits::INBOX_LINE),
         ("CALLS_GAME", limits::CALLS_GAME),
         ("PARTING_BYTES", limits::PARTING_BYTES),

@@ -11,7 +11,7 @@ use super::visitor::Visitor;
 use crate::engine::Game;
 use crate::packet::{
     AuthRequest, AuthResponse, ClientControl, ClientTime, Code, Encoding, Kind, Packet, Resumption,
-    ServerControl, ServerPacket, encode_client, variant_of,
+    ServerControl, ServerPacket, encode_client, open, variant_of,
 };
 use crate::random::Random;
 use crate::time::Time;
@@ -56,6 +56,12 @@ pub(super) struct Client<G: Game, S> {
     /// What it keeps to come back, and the id with which it asked for that.
     resumption: Resumption,
     auth_id: Option<u32>,
+    /// It has come back with another encoding, so that it may be told everything afresh.
+    is_recoded: bool,
+    /// It was told everything afresh, which nobody has looked at yet.
+    is_afresh: bool,
+    /// Its line may be cut, so that of a stream some may never be sent, nor answered.
+    is_cut: bool,
     /// It sends nothing that may be taken for a duplicate.
     is_clear: bool,
     /// What it has sent to its game.
@@ -90,6 +96,9 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             left: false,
             resumption: Resumption::default(),
             auth_id: None,
+            is_recoded: false,
+            is_afresh: false,
+            is_cut: false,
             is_clear: false,
             said: Vec::new(),
         };
@@ -197,10 +206,10 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             && self.reader.close_code().is_none()
     }
 
-    /// From now on nothing that it sends can be taken for a duplicate: two messages that were sent at different times may
-    /// be sent again at one.
-    pub(super) fn be_clear(&mut self) {
-        self.is_clear = true;
+    /// Its line is going to be cut. `filtered`: the server drops duplicates, and two messages that were sent at different
+    /// times may be sent again at one.
+    pub(super) fn expect_cuts(&mut self, filtered: bool) {
+        (self.is_cut, self.is_clear) = (true, filtered);
     }
 
     /// Whether it could come back if its line were lost now.
@@ -214,10 +223,25 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         self.resumption.lose();
     }
 
-    /// It has another line.
-    pub(super) fn come_back(&mut self) {
+    /// It has another line; `recoded`: it goes on with the other encoding.
+    pub(super) fn come_back(&mut self, recoded: bool) {
+        if recoded {
+            let [from, to] = [self.encoding, other(self.encoding)];
+            self.resumption.recode(|message| recode::<G>(message, from, to));
+            (self.encoding, self.is_recoded) = (to, true);
+        }
         self.out = opening(self.encoding);
-        self.reader.reopen(self.auth_id);
+        self.reader.reopen(self.encoding, self.auth_id);
+    }
+
+    /// Whether it was told everything afresh since the last time that this was asked.
+    pub(super) fn take_afresh(&mut self) -> bool {
+        std::mem::take(&mut self.is_afresh)
+    }
+
+    /// Whether it has ever come back with another encoding.
+    pub(super) fn is_recoded(&self) -> bool {
+        self.is_recoded
     }
 
     /// Whether it was lost and was not let in again.
@@ -302,8 +326,12 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         if !comes_back {
             return Ok(());
         }
-        if !response.resumed || response.full_state || self.resumption.lost() > 0 {
+        if !response.resumed || self.resumption.lost() > 0 {
             return Err(format!("it came back in time, and not all is as it was: {response:?}"));
+        }
+        if response.full_state {
+            self.is_afresh = true;
+            self.script.is_told_afresh();
         }
         let first: Vec<Vec<u8>> = self.resumption.first_turn().map(<[u8]>::to_vec).collect();
         first.iter().for_each(|message| self.frame(self.opcode(), message));
@@ -329,9 +357,13 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             return;
         }
         if let Some(packet) = self.script.act(&mut self.chance) {
-            let id = if self.is_clear { Some(self.take_id()) } else { self.next_id() };
-            let bytes = postcard::to_allocvec(&packet).expect("packets are recorded in postcard");
             let is_stream = G::is_stream(&packet);
+            let id = match () {
+                () if self.is_cut && is_stream => None,
+                () if self.is_clear => Some(self.take_id()),
+                () => self.next_id(),
+            };
+            let bytes = postcard::to_allocvec(&packet).expect("packets are recorded in postcard");
             self.said.push(Said { bytes, is_stream });
             // Streams by their variants, as the clients have them.
             let stream = variant_of(&packet).filter(|_| is_stream).map(|variant| variant.index);
@@ -410,6 +442,25 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             hostile::frame(opcode, payload, &mut self.chance, &mut self.out);
         }
     }
+}
+
+fn other(encoding: Encoding) -> Encoding {
+    match encoding {
+        Encoding::Json => Encoding::Postcard,
+        Encoding::Postcard => Encoding::Json,
+    }
+}
+
+/// The same message in another encoding.
+fn recode<G: Game>(message: &[u8], from: Encoding, to: Encoding) -> Vec<u8> {
+    const OWN: &str = "it is one of its own messages";
+    let envelope = open(from, message).expect(OWN);
+    let mut out = Vec::new();
+    match envelope.kind {
+        Kind::Control => encode(to, Kind::Control, envelope.id, &envelope.control().expect(OWN), &mut out),
+        Kind::Game => encode(to, Kind::Game, envelope.id, &envelope.game::<G::In>().expect(OWN), &mut out),
+    }
+    out
 }
 
 /// Appends one message of a client.

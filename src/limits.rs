@@ -114,6 +114,10 @@ pub const RESUME_TOKENS: usize = 4;
 pub const RESEND_MESSAGES: usize = 256;
 /// For how long after a resume such messages come: then what comes is new.
 pub const RESEND_TIME: Duration = Duration::from_secs(10);
+/// How many of them it sends again at once; the others follow as many at a time, slower than `message_rate`.
+pub const RESEND_AT_ONCE: usize = 20;
+/// How long it waits between such turns.
+pub const RESEND_PAUSE: Duration = Duration::from_millis(500);
 /// Packets of all who stand in the line of arrivals of one game; shared in the same way.
 pub const INBOX_LINE: usize = 1 << 14;
 /// Of `memory_limit`, which part may be kept of what packets were in that all have read, for those to come.

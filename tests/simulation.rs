@@ -26,7 +26,7 @@ mod resident;
 
 use evertick::engine::Settings;
 use evertick::random::Random;
-use evertick::sim::{Carriage, Conduct, DiskFaults, Fate, Faults, Plan, Report, Scenario, Sim};
+use evertick::sim::{Carriage, Conduct, Cutting, DiskFaults, Fate, Faults, Plan, Report, Scenario, Sim};
 use evertick::time::TickRate;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -66,7 +66,12 @@ fn connect4_under_every_fault() {
 
 #[test]
 fn cut_lines_lose_nothing_and_bring_nothing_twice() {
-    came_back(&sweep_plans(cut_again_and_again, paddock::Paddock::polite));
+    let sum = sweep_plans(cut_again_and_again, paddock::Paddock::polite);
+    came_back(&sum);
+    if number("SEED").is_none() {
+        assert!(sum.forgotten > 0, "nobody missed more than is kept: {sum:#?}");
+        assert!(sum.twinned > 0 && paddock::AFRESH.load(Ordering::Relaxed) >= sum.afresh, "{sum:#?}");
+    }
 }
 
 #[cfg(feature = "eternity")]
@@ -110,11 +115,15 @@ fn answers_met_failing_disks(sum: &Report) {
     }
 }
 
-/// In a sweep of several seeds lines were cut, and what was said over them was taken all the same.
+/// In a sweep of several seeds lines were cut in every way there is, and what was said over them was taken all the same.
 fn came_back(sum: &Report) {
-    if number("SEED").is_none() {
-        assert!(sum.cuts > 2 * sum.players && sum.taken > sum.players, "{sum:#?}");
+    if number("SEED").is_some() {
+        return;
     }
+    assert!(sum.cuts > 2 * sum.players && sum.taken > sum.players, "{sum:#?}");
+    assert!(sum.unheard > sum.players, "nobody talked into a dead line: {sum:#?}");
+    assert!(sum.expired > 0, "nobody came back too late: {sum:#?}");
+    assert!(sum.afresh > sum.forgotten, "nobody changed its encoding: {sum:#?}");
 }
 
 /// Sweeps the seeds that the environment asks for, and sums up what happened.
@@ -136,6 +145,11 @@ fn sweep_plans<S: Scenario>(plan: fn(u64) -> Plan, scenario: impl Fn() -> S) -> 
         sum.players += report.players;
         sum.packets += report.packets;
         sum.cuts += report.cuts;
+        sum.unheard += report.unheard;
+        sum.afresh += report.afresh;
+        sum.forgotten += report.forgotten;
+        sum.expired += report.expired;
+        sum.twinned += report.twinned;
         sum.taken += report.taken;
         sum.spared += report.spared;
         sum.answered += report.answered;
@@ -208,11 +222,27 @@ fn cut_again_and_again(seed: u64) -> Plan {
     engine.session.duplicate_window = Duration::from_millis(draw(&[100, 0]) as u64);
     // Also for those whose tries to come back are cut again and again.
     engine.session.resume_grace = Duration::from_secs(10);
+    let unnoticed = Duration::from_millis(1500);
+    let mut cuts = Cutting { lines: 1.0, dead: 0.3, unnoticed, long: 0.05, ..Cutting::none() };
+    match draw(&[0, 0, 1, 2, 3]) {
+        1 => cuts.recoded = 0.3,
+        2 => {
+            engine.session.resume_grace = Duration::from_millis(2000);
+            (cuts.long, cuts.too_long) = (0.3, 0.1);
+        }
+        3 => {
+            // So long, and so many batches, that they are more than are kept.
+            engine.tick_rate = TickRate::new(60).expect("in range");
+            engine.session.timeout = Duration::from_secs(9);
+            (cuts.dead, cuts.unnoticed) = (0.6, Duration::from_secs(8));
+        }
+        _ => {}
+    }
     let faults = Faults {
         conduct: vec![(Conduct::Honest, 1)],
         fate: vec![(Fate::Stays, 1)],
         carriage: vec![(Carriage::Prompt, 1)],
-        cuts: 1.0,
+        cuts,
         ..Faults::default()
     };
     let trace: Option<fn(&str)> = number("SEED").map(|_| print as fn(&str));

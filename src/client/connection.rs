@@ -1,12 +1,15 @@
 //! One connection to a server: packets in, batches out.
 
 use super::error::{Error, ResumeError, SendError};
+use super::frames::{SHORT_HEADER, encode, frame, opcode, write_close};
+use super::numbers::Numbers;
 use super::opening::{Opening, Settings};
-use super::resuming::{Beginning, Resuming};
-use crate::packet::{self, BatchHead, ClientControl, Encoding, Kind, Packets, encode_client, read_batch};
+use super::resuming::Resuming;
+use crate::packet::{self, BatchHead, ClientControl, Encoding, Packets, read_batch};
 use crate::random::Secrets;
+use crate::time::Time;
 use crate::websocket::handshake::InvalidRequest;
-use crate::websocket::{self, CloseCode, Header, OpCode, Role, State, encode_masked, unmask};
+use crate::websocket::{self, CloseCode, OpCode, Role, State, encode_masked};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::marker::PhantomData;
@@ -29,41 +32,6 @@ pub struct Connection<In, Out> {
     /// Where a lost connection is to be resumed.
     resuming: Option<Box<Resuming>>,
     packets: PhantomData<fn(In) -> Out>,
-}
-
-/// Which batch is next.
-#[derive(Clone, Copy, Debug, Default)]
-struct Numbers {
-    /// Whether a numbered batch has come over this connection: from then on every one is.
-    numbered: bool,
-    /// Whether the next number may be any.
-    any: bool,
-    /// The number of the last numbered batch.
-    seq: u64,
-}
-
-impl Numbers {
-    /// Somebody was let in.
-    fn begin(&mut self, beginning: Beginning) {
-        match beginning {
-            Beginning::AsBefore => {}
-            Beginning::Anywhere => self.any = true,
-            Beginning::Anew => self.seq = 0,
-        }
-    }
-
-    fn follow(&mut self, seq: u64) -> Result<(), Error> {
-        let expected = self.seq.wrapping_add(1);
-        match seq {
-            // The contract: batches up to the one with `auth_response` belong to the connection.
-            0 if !self.numbered => Ok(()),
-            next if next == expected || self.any => {
-                *self = Numbers { numbered: true, any: false, seq: next };
-                Ok(())
-            }
-            other => Err(Error::OutOfOrder { expected, seq: other }),
-        }
-    }
 }
 
 /// A packet to be sent.
@@ -133,7 +101,7 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
             over: false,
             numbers: Numbers::default(),
             id: 0,
-            resuming: settings.resume.then(Box::default),
+            resuming: settings.resume.then(|| Box::new(Resuming::new(settings.newest_only))),
             packets: PhantomData,
         })
     }
@@ -142,8 +110,11 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
     /// was not written to the old one and gets the handshake's request.
     ///
     /// There is no [`Event::Open`] this time, for who comes is known: the `auth_request` is sent by itself, and behind
-    /// the batch with its `auth_response` whatever the server has not taken. What is sent before is kept until then.
+    /// the batch with its `auth_response` whatever the server has not taken: [`RESEND_AT_ONCE`] messages at once, and where
+    /// there are more, the others with [`Connection::resend`]. What is sent before is kept until then.
     /// Where the answer is no, it comes as any other refusal: packets, and [`Event::Closed`].
+    ///
+    /// [`RESEND_AT_ONCE`]: crate::limits::RESEND_AT_ONCE
     ///
     /// # Errors
     /// See [`ResumeError`]. Nothing has changed then.
@@ -163,7 +134,8 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         self.opening = Some(Box::new(opening.map_err(ResumeError::Request)?));
         self.websocket = websocket::Connection::new(Role::Client, settings.max_message);
         self.numbers = Numbers { seq: self.numbers.seq, ..Numbers::default() };
-        (self.over, resuming.is_away) = (false, true);
+        self.over = false;
+        resuming.kept.lose();
         *out = request;
         Ok(())
     }
@@ -171,6 +143,17 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
     /// Whether [`Connection::resume`] would find the way back, now or once the connection is lost.
     pub fn can_resume(&self) -> bool {
         self.resuming.as_ref().is_some_and(|resuming| resuming.kept.is_possible())
+    }
+
+    /// Whoever comes back with much to say does not say it at once, for a server takes only so many messages a second: this
+    /// writes what may follow by `now`. Returns when to call it again; `None`: nothing waits. **Call it after every read and
+    /// when that time has come**; time is whatever the driver counts in, from any start. What is sent while something waits,
+    /// waits behind it.
+    pub fn resend(&mut self, now: Time, secrets: &mut Secrets, out: &mut Vec<u8>) -> Option<Time> {
+        let kept = &mut self.resuming.as_mut().filter(|_| !self.over)?.kept;
+        let opcode = opcode(self.encoding);
+        kept.turn(now).for_each(|message| encode_masked(out, opcode, message, secrets.mask()));
+        kept.turn_at()
     }
 
     /// How many messages were sent that the server has not taken and never will: while the connection was lost there
@@ -200,6 +183,7 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
                 event => Some(event),
             };
         }
+        self.say_farewell(secrets, out);
         let may_send = self.websocket.state().may_send();
         let mut event = match self.websocket.next(input)? {
             websocket::Event::Text(message) => {
@@ -231,9 +215,10 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
                 Ok(beginning) => self.numbers.begin(beginning),
                 Err(miscounted) => event = Event::Failed(Error::Miscounted(miscounted)),
             }
-            if std::mem::take(&mut resuming.is_away) {
+            if resuming.farewell.is_none() {
                 let opcode = opcode(self.encoding);
-                resuming.kept.owed().for_each(|message| encode_masked(out, opcode, message, secrets.mask()));
+                let first = resuming.kept.first_turn();
+                first.for_each(|message| encode_masked(out, opcode, message, secrets.mask()));
             }
         }
         // The event may lend from the WebSocket's memory: what ends it is written beside it, from its events alone.
@@ -305,15 +290,33 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         }
     }
 
-    /// Begins the closing handshake; what the server had sent before it reads this still comes. Does nothing where the
-    /// WebSocket is not open.
+    /// Leaves for good. Where the WebSocket is open this begins the closing handshake, and the player is gone from the world
+    /// at once; what the server had sent before it reads this still comes.
+    ///
+    /// **Where the connection is lost the player is still in the world**, and stays until its grace is over unless somebody
+    /// says otherwise: [`Connection::resume`] once more, and as soon as it is let in it closes, and sends nothing else. So
+    /// where that is under way already. Nothing can be sent any more either way.
     pub fn close(&mut self, code: CloseCode, reason: &str, secrets: &mut Secrets, out: &mut Vec<u8>) {
-        if self.is_open() {
+        if self.is_away() || (self.over && self.can_resume()) {
+            if let Some(resuming) = &mut self.resuming {
+                resuming.farewell = Some((code, reason.to_owned()));
+            }
+        } else if self.is_open() {
             // The contract: "A `disconnect`, a Close frame from the client [...] ends the player at once".
             if let Some(resuming) = &mut self.resuming {
                 resuming.kept.end();
             }
             self.websocket.close(Some(code), reason, Some(secrets.mask()), out);
+        }
+    }
+
+    /// Whoever came back only to leave does so.
+    fn say_farewell(&mut self, secrets: &mut Secrets, out: &mut Vec<u8>) {
+        let Some(resuming) = self.resuming.as_mut().filter(|resuming| !resuming.kept.is_away()) else {
+            return;
+        };
+        if let Some((code, reason)) = resuming.farewell.take() {
+            self.close(code, &reason, secrets, out);
         }
     }
 
@@ -343,7 +346,7 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
 
     /// Whether packets can be sent.
     pub fn is_open(&self) -> bool {
-        !self.over && self.opening.is_none() && self.websocket.state() == State::Open
+        !self.is_leaving() && !self.over && self.opening.is_none() && self.websocket.state() == State::Open
     }
 
     /// Whether nothing more will come: once `out` is written the socket can be closed.
@@ -358,7 +361,12 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
 
     /// Whether a new connection has taken the place of a lost one and was not let in yet.
     fn is_away(&self) -> bool {
-        !self.over && self.resuming.as_ref().is_some_and(|resuming| resuming.is_away)
+        !self.over && self.resuming.as_ref().is_some_and(|resuming| resuming.kept.is_away())
+    }
+
+    /// Whether it was closed while it was lost.
+    fn is_leaving(&self) -> bool {
+        self.resuming.as_ref().is_some_and(|resuming| resuming.farewell.is_some())
     }
 
     fn ask_to_resume(&self, secrets: &mut Secrets, out: &mut Vec<u8>) {
@@ -376,13 +384,13 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         secrets: &mut Secrets,
         out: &mut Vec<u8>,
     ) -> Result<(), SendError> {
-        if !self.is_open() && !self.is_away() {
+        if !self.is_open() && (!self.is_away() || self.is_leaving()) {
             return Err(SendError::NotOpen);
         }
         let start = out.len();
-        encode(self.encoding, id, &packet, out)?;
+        let variant = encode(self.encoding, id, &packet, out)?;
         let message = &out[start + SHORT_HEADER..];
-        if self.resuming.as_mut().is_some_and(|resuming| resuming.send(&packet, message)) {
+        if self.resuming.as_mut().is_some_and(|resuming| !resuming.send(&packet, variant, message)) {
             out.truncate(start);
             return Ok(());
         }
@@ -390,48 +398,6 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         Ok(())
     }
 }
-
-/// Appends a packet, with room for a short header before it: it is encoded where it will stand in its frame, and most are
-/// short.
-fn encode<In: Serialize>(
-    encoding: Encoding,
-    id: Option<u32>,
-    packet: &ToServer<'_, In>,
-    out: &mut Vec<u8>,
-) -> Result<(), SendError> {
-    let start = out.len();
-    out.resize(start + SHORT_HEADER, 0);
-    let encoded = match packet {
-        ToServer::Control(packet) => encode_client(encoding, Kind::Control, id, packet, out),
-        ToServer::Game(packet) => encode_client(encoding, Kind::Game, id, packet, out),
-    };
-    encoded.map(drop).map_err(|error| {
-        out.truncate(start);
-        SendError::Encode(error)
-    })
-}
-
-/// Makes what [`encode`] appended at `start` a frame.
-fn frame(encoding: Encoding, start: usize, secrets: &mut Secrets, out: &mut Vec<u8>) {
-    let (payload, end) = (start + SHORT_HEADER, out.len());
-    let mask = secrets.mask();
-    unmask(&mut out[payload..], mask, 0);
-    let header = Header::new(opcode(encoding), true, end - payload, Some(mask));
-    let longer = header.len() - SHORT_HEADER;
-    if longer > 0 {
-        out.resize(end + longer, 0);
-        out.copy_within(payload..end, payload + longer);
-    }
-    out[start..payload + longer].copy_from_slice(header.as_slice());
-}
-
-/// The kind of frame that messages come in.
-fn opcode(encoding: Encoding) -> OpCode {
-    if encoding.is_text() { OpCode::Text } else { OpCode::Binary }
-}
-
-/// Bytes of a masked frame's header in front of up to 125 bytes.
-const SHORT_HEADER: usize = Header::size(0, true);
 
 /// Reads a message as a batch and its number as the next one.
 fn read<'e, Out>(
@@ -450,14 +416,5 @@ fn read<'e, Out>(
     match numbers.follow(batch.head.seq) {
         Ok(()) => Event::Batch(Batch { batch, out: PhantomData }),
         Err(error) => Event::Failed(error),
-    }
-}
-
-/// RFC 6455 section 5.5.1: "the endpoint typically echos the status code it received"; with none received the body is
-/// empty.
-fn write_close(code: Option<CloseCode>, mask: [u8; 4], out: &mut Vec<u8>) {
-    match code {
-        Some(code) => encode_masked(out, OpCode::Close, &code.get().to_be_bytes(), mask),
-        None => encode_masked(out, OpCode::Close, &[], mask),
     }
 }

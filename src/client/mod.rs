@@ -62,9 +62,12 @@
 //! With [`Settings::resume`] a connection that was lost ([`Error::Lost`], or a close that leaves the player in the world)
 //! is not the end: connect another socket and call [`Connection::resume`], which writes its first bytes and drops what the
 //! old one had not taken. From there it is driven as before. The player is the same, batches go on where they stopped and
-//! none comes twice, and what the server had not taken of the last messages is sent again, once. Ids go on too, so that the
-//! answer to a question from before may come after. How long to wait and how often to try is the driver's to decide; the
-//! server keeps the player for as long as its `auth_response` said.
+//! none comes twice, and what the server had not taken of the last messages is sent again, once: of a walk only the last
+//! place ([`Settings::newest_only`]), and no faster than a server takes it, which is why **[`Connection::resend`] is to be
+//! called after every read and when the time that it returns has come**. Ids go on too, so that the answer to a question
+//! from before may come after. How long to wait and how often to try is the driver's to decide; the
+//! server keeps the player for as long as its `auth_response` said. Who leaves while the connection is lost is gone once
+//! the server has heard of it: see [`Connection::close`].
 //!
 //! **Invariants:** the events depend on the bytes alone, never on where the reads cut them; a batch is handed out only
 //! when its number follows on the last one's; after [`Event::Closed`] and [`Event::Failed`] there is no further event.
@@ -72,10 +75,12 @@
 //!
 //! Errors say whose fault they are: [`Error`] the server's or the network's, [`SendError`] and
 //! [`InvalidRequest`] the caller's. What a packet means, who one logs in as, and when to come back are not decided
-//! here. Read `connection` next; the packets are in [`packet`](crate::packet).
+//! here. Read `connection` next, then `resuming`; frames are written in `frames`, batches counted in `numbers`; the packets are in [`packet`](crate::packet).
 
 mod connection;
 mod error;
+mod frames;
+mod numbers;
 mod opening;
 mod resuming;
 #[cfg(test)]

@@ -25,10 +25,14 @@ pub struct Settings {
     /// ([`RESEND_MESSAGES`](crate::limits::RESEND_MESSAGES)), and [`Connection::resume`](super::Connection::resume) is
     /// there for the loss.
     pub resume: bool,
+    /// Types of the game's packets of which only the newest is sent again after a resume, by their names: a walk that is
+    /// told all at once would be too fast for anybody.
+    pub newest_only: &'static [&'static str],
 }
 
 impl Settings {
-    /// Both encodings, postcard first; no origin; messages up to 1 MiB; nothing is kept for a resume.
+    /// Both encodings, postcard first; no origin; messages up to 1 MiB; nothing is kept for a resume, and if it were, the
+    /// newest `position_update` only.
     pub fn new(host: impl Into<String>, path: impl Into<String>) -> Settings {
         Settings {
             host: host.into(),
@@ -37,6 +41,7 @@ impl Settings {
             origin: None,
             max_message: 1 << 20,
             resume: false,
+            newest_only: &["position_update"],
         }
     }
 }

@@ -3,16 +3,19 @@
 use super::connection::{Batch, ToServer};
 use crate::packet::resumption::{Miscounted, leaves_player};
 use crate::packet::{
-    AuthRequest, AuthResponse, ClientControl, Code, Packet, Resumption, ServerControl, ServerPacket,
+    AuthRequest, AuthResponse, ClientControl, Code, Packet, Resumption, ServerControl, ServerPacket, Variant,
 };
+use crate::websocket::CloseCode;
 use serde::de::DeserializeOwned;
 
 /// One player's way back, as its connection sees it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Resuming {
     pub(super) kept: Resumption,
-    /// A new connection is there, and has not been let in yet.
-    pub(super) is_away: bool,
+    /// It comes back only to close, with this code and reason.
+    pub(super) farewell: Option<(CloseCode, String)>,
+    /// Types of packets of which only the newest is worth sending again.
+    newest_only: &'static [&'static str],
     /// Somebody has asked to come in: messages are a player's from then on.
     counts: bool,
 }
@@ -29,15 +32,25 @@ pub(super) enum Beginning {
 }
 
 impl Resuming {
-    /// Takes note of a message. Whether it has to wait for an `auth_response`.
-    pub(super) fn send<In>(&mut self, packet: &ToServer<'_, In>, message: &[u8]) -> bool {
-        if let ToServer::Control(ClientControl::AuthRequest(_)) = packet {
-            self.kept.begin();
-            self.counts = true;
-        } else if self.counts {
-            self.kept.send(message);
+    pub(super) fn new(newest_only: &'static [&'static str]) -> Resuming {
+        Resuming { kept: Resumption::default(), farewell: None, newest_only, counts: false }
+    }
+
+    /// Takes note of a message. Whether it is to be sent now; otherwise it waits for its turn.
+    pub(super) fn send<In>(&mut self, packet: &ToServer<'_, In>, variant: Variant, message: &[u8]) -> bool {
+        match packet {
+            ToServer::Control(ClientControl::AuthRequest(_)) => {
+                self.kept.begin();
+                self.counts = true;
+                true
+            }
+            _ if !self.counts => true,
+            ToServer::Control(_) => self.kept.send(message, None),
+            ToServer::Game(_) => {
+                let is_stream = self.newest_only.contains(&variant.name);
+                self.kept.send(message, is_stream.then_some(variant.index))
+            }
         }
-        self.is_away
     }
 
     /// What a new connection asks for; `seq` is the last batch's.
@@ -55,10 +68,11 @@ impl Resuming {
         batch: &Batch<'_, Out>,
     ) -> Option<Result<Beginning, Miscounted>> {
         let response = batch.packets().find_map(response)?;
+        let comes_back = self.kept.is_away();
         if let Err(miscounted) = self.kept.enter(&response) {
             return Some(Err(miscounted));
         }
-        Some(Ok(match (self.is_away, response.resumed) {
+        Some(Ok(match (comes_back, response.resumed) {
             (true, true) if response.full_state => Beginning::Anywhere,
             (true, false) => Beginning::Anew,
             (true, true) | (false, _) => Beginning::AsBefore,
@@ -67,7 +81,7 @@ impl Resuming {
 
     /// The server has closed the connection: whether the player is still there.
     pub(super) fn closed(&mut self, code: Option<u16>) {
-        let is_over = match self.is_away {
+        let is_over = match self.kept.is_away() {
             // What was refused is this connection, unless it is said of the token.
             true => code == Code::SessionExpired.close_code(),
             false => !leaves_player(code),
@@ -92,8 +106,9 @@ mod tests {
     use crate::limits::RESEND_MESSAGES;
     use crate::packet::Encoding;
     use crate::random::Secrets;
+    use crate::time::Time;
     use crate::websocket::handshake::Offer;
-    use crate::websocket::{self, CloseCode, Header, OpCode, Role};
+    use crate::websocket::{self, Header, OpCode, Role};
     use serde::{Deserialize, Serialize};
     use serde_json::{Value, json};
 
@@ -101,6 +116,7 @@ mod tests {
     #[serde(rename_all = "snake_case")]
     enum Word {
         Say { n: u64 },
+        PositionUpdate { x: u64 },
     }
 
     /// A client whose server is the test.
@@ -185,6 +201,20 @@ mod tests {
 
         fn say(&mut self, n: u64) -> u32 {
             self.client.ask(ToServer::Game(&Word::Say { n }), &mut self.secrets, &mut self.out).unwrap()
+        }
+
+        fn walk(&mut self, x: u64) {
+            let step = Word::PositionUpdate { x };
+            self.client.send(ToServer::Game(&step), &mut self.secrets, &mut self.out).unwrap();
+        }
+
+        /// Sends again what may be by then; when there will be more.
+        fn resend(&mut self, ms: u64) -> Option<Time> {
+            self.client.resend(Time::from_millis(ms), &mut self.secrets, &mut self.out)
+        }
+
+        fn close(&mut self) {
+            self.client.close(CloseCode::NORMAL, "bye", &mut self.secrets, &mut self.out);
         }
 
         fn resume(&mut self) -> Result<(), ResumeError> {
@@ -307,7 +337,7 @@ mod tests {
         stranger.client.end_of_stream();
         assert_eq!(stranger.resume(), Err(ResumeError::NoPlayer));
         let mut left = Played::entered();
-        left.client.close(CloseCode::NORMAL, "", &mut left.secrets, &mut left.out);
+        left.close();
         left.client.end_of_stream();
         assert_eq!(left.resume(), Err(ResumeError::NoPlayer));
         let ended_by = |code: u16, away: bool| {
@@ -342,11 +372,96 @@ mod tests {
         played.batch(0, &entered("second", true, 1));
         assert_eq!((words(&played.sent()).first(), played.client.messages_lost()), (Some(&4), 2));
         played.cut();
-        played.batch(0, &entered("third", true, sent + 1));
+        played.batch(0, &entered("third", true, 22));
         assert_eq!(
             played.heard.last().unwrap(),
-            "failed: the server has taken 260 messages of the 259 that were sent"
+            "failed: the server has taken 22 messages of the 21 that were sent",
+            "what is lost is not counted, nor what has not gone again"
         );
         assert_eq!(played.resume(), Err(ResumeError::NoPlayer));
+    }
+
+    /// A server takes 60 messages a second and 120 at once (`message_rate`): whoever sends 256 again must not be refused.
+    #[test]
+    fn what_waited_goes_no_faster_than_a_server_takes_it() {
+        let mut played = Played::entered();
+        played.cut();
+        played.sent();
+        (1..=100).for_each(|n| {
+            played.say(n);
+        });
+        played.batch(0, &entered("second", true, 0));
+        assert_eq!(words(&played.sent()), (1..=20).collect::<Vec<u64>>());
+        assert_eq!(played.resend(10_000), Some(Time::from_millis(10_500)));
+        played.say(101);
+        assert_eq!(words(&played.sent()), [0; 0], "it waits behind the others");
+        assert_eq!(played.resend(10_499), Some(Time::from_millis(10_500)));
+        assert_eq!(words(&played.sent()), [0; 0]);
+        assert_eq!(played.resend(10_500), Some(Time::from_millis(11_000)));
+        assert_eq!(words(&played.sent()), (21..=40).collect::<Vec<u64>>());
+        // Lost in between: what has gone is counted, and the clock begins anew.
+        played.cut();
+        assert_eq!((played.resend(12_000), played.sent().len()), (None, 1), "nothing before the answer");
+        played.batch(0, &entered("third", true, 30));
+        assert_eq!(words(&played.sent()), (31..=50).collect::<Vec<u64>>());
+        let mut at = played.resend(13_000);
+        let mut rest = Vec::new();
+        while let Some(due) = at {
+            at = played.resend(due.as_millis());
+            rest.extend(words(&played.sent()));
+        }
+        assert_eq!(rest, (51..=101).collect::<Vec<u64>>());
+        played.say(102);
+        assert_eq!(words(&played.sent()), [102]);
+    }
+
+    #[test]
+    fn of_a_walk_only_the_last_place_goes_again() {
+        let mut played = Played::entered();
+        played.walk(1);
+        played.say(1);
+        played.walk(2);
+        played.say(2);
+        played.cut();
+        played.sent();
+        played.walk(3);
+        played.batch(0, &entered("second", true, 0));
+        let types: Vec<Value> = played.sent().iter().map(|packet| packet["data"].clone()).collect();
+        assert_eq!(types, [json!({ "n": 1 }), json!({ "n": 2 }), json!({ "x": 3 })]);
+        assert_eq!(played.client.messages_lost(), 0);
+    }
+
+    /// A player that is lost is in the world all the same: whoever leaves for good has to say so.
+    #[test]
+    fn who_closes_while_the_connection_is_lost_comes_back_to_say_so() {
+        for under_way in [false, true] {
+            let mut played = Played::entered();
+            played.say(1);
+            assert_eq!(played.client.end_of_stream(), Some(Error::Lost));
+            if under_way {
+                played.resume().unwrap();
+                played.close();
+            } else {
+                played.close();
+                assert!(played.client.can_resume(), "the player is there");
+                played.resume().unwrap();
+            }
+            played.accept();
+            let say = ToServer::Game(&Word::Say { n: 2 });
+            let refused = played.client.send(say, &mut played.secrets, &mut played.out);
+            assert_eq!((refused, played.client.is_open()), (Err(crate::client::SendError::NotOpen), false));
+            assert_eq!(played.sent()[0]["data"]["resume"]["token"], "first");
+            played.batch(0, &entered("second", true, 0));
+            played.hear(&[]);
+            let mut out = std::mem::take(&mut played.out);
+            let mut input = &mut out[..];
+            let Some(websocket::Event::Close(Some((code, reason)))) = played.server.next(&mut input) else {
+                panic!("nothing but a Close frame")
+            };
+            assert_eq!((code, reason), (CloseCode::NORMAL, "bye"));
+            played.hear(&[0x88, 2, 3, 232]);
+            assert_eq!(played.heard.last().unwrap(), "closed Some(1000)");
+            assert_eq!(played.resume(), Err(ResumeError::NoPlayer));
+        }
     }
 }

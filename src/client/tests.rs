@@ -3,6 +3,7 @@
 use super::{Connection, Error, Event, Settings, ToServer};
 use crate::engine::{Context, Engine, Game, Input, Refusal as Refused, Settings as EngineSettings, To};
 use crate::ids::ConnId;
+use crate::limits::RESEND_MESSAGES;
 use crate::outgoing::Next;
 use crate::packet::{AuthRequest, ClientControl, ClientTime, Code, Encoding, ServerControl, ServerPacket};
 use crate::random::Secrets;
@@ -372,6 +373,28 @@ fn conversation(encoding: Encoding, texts: &[String], mut pieces: impl Iterator<
     wire.heard
 }
 
+/// A server takes 60 messages a second and 120 at once: whoever has more to say when it comes back is refused none of it.
+#[test]
+fn much_that_was_said_while_away_is_taken_to_the_last_word() {
+    let mut settings = engine_settings();
+    settings.session = session::Settings::default();
+    assert_eq!((settings.session.message_rate, settings.session.message_burst), (60, 120));
+    settings.registry.connect_rate = 0;
+    let mut wire = Wire::with(Encoding::Json, settings, "/ws");
+    wire.settle();
+    wire.log_in();
+    wire.settle();
+    wire.carry_and_cut((0, 0));
+    let said: Vec<String> = (0..RESEND_MESSAGES).map(|number| number.to_string()).collect();
+    said.iter().for_each(|word| wire.shout(word));
+    for _ in 0..200 {
+        wire.client.resend(wire.now(), &mut wire.secrets, &mut wire.up);
+        wire.settle();
+        wire.run_tick();
+    }
+    assert_eq!(shouts(wire.heard), said);
+}
+
 /// What is heard of so many shouts where the line is cut after each of them, and while the client comes back, as `cuts`
 /// says.
 fn shouts_over_cuts(encoding: Encoding, count: usize, cuts: &[(usize, usize)]) -> Vec<String> {
@@ -398,13 +421,18 @@ fn shouts_over_cuts(encoding: Encoding, count: usize, cuts: &[(usize, usize)]) -
         wire.settle();
         wire.run_tick();
     }
-    let packets = wire.heard.into_iter().filter_map(|heard| match heard {
+    shouts(wire.heard)
+}
+
+fn shouts(heard: Vec<Heard>) -> Vec<String> {
+    let packets = heard.into_iter().filter_map(|heard| match heard {
         Heard::Batch(_, packets) => Some(packets),
         Heard::Failed(error) => panic!("{error}"),
         _ => None,
     });
     let shouts = packets.flatten().filter_map(|(_, packet)| match packet {
         ServerPacket::Game(Hear::Shout { text }) => Some(text),
+        ServerPacket::Control(ServerControl::Error { code, .. }) => panic!("refused: {code}"),
         ServerPacket::Control(_) => None,
     });
     shouts.collect()

@@ -29,11 +29,16 @@ pub enum Record {
 }
 
 impl Record {
+    /// Which game was handed which input, where this is one; `P` are that game's packets.
+    pub fn read<P: DeserializeOwned>(&self) -> Option<(GameId, Input<P>)> {
+        let Record::Input { game, input } = self else { return None };
+        Some((GameId(*game), postcard::from_bytes::<Pending<P>>(input).ok()?.into_input()))
+    }
+
     /// Which player sent which packet to which game, where this is one; `P` are that game's packets.
     pub fn packet<P: DeserializeOwned>(&self) -> Option<(GameId, PlayerId, P)> {
-        let Record::Input { game, input } = self else { return None };
-        match postcard::from_bytes::<Pending<P>>(input).ok()?.into_input() {
-            Input::Packet { player, packet } => Some((GameId(*game), player, packet)),
+        match self.read()? {
+            (game, Input::Packet { player, packet }) => Some((game, player, packet)),
             _ => None,
         }
     }

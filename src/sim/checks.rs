@@ -4,13 +4,16 @@
 //! What the games say is known from the engine's tap, packet by packet and before any network. What a client hears must
 //! be that, in that order; only what may be spared a slow peer may be missing.
 
+use super::client::Said;
 use super::scenario::{Scenario, Told, World};
-use crate::engine::{Engine, Game, Record};
+use crate::engine::{Departure, Engine, Game, Input, Record};
 use crate::ids::{GameId, PlayerId};
+use crate::limits::{LINGERING_PACKETS, REPLAY_BATCHES};
+use crate::packet::resumption::leaves_player;
 use crate::packet::{BatchHead, Encoding, Packet, Priority, ServerPacket, end, read_batch};
 use crate::time::{Tick, Time};
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -26,14 +29,26 @@ pub(super) struct Checks<G: Game> {
     told: Vec<Told<G::Out>>,
     /// What every player is still to hear of its game, and when it was told.
     due: BTreeMap<PlayerId, VecDeque<(Tick, G::Out)>>,
+    /// Who was told everything afresh last, and in which tick, once something of it was heard.
+    fresh: BTreeMap<PlayerId, Option<Tick>>,
+    /// Whose time was over when they came back.
+    expired: BTreeSet<PlayerId>,
     /// What players have said, and whether there was time for all of it to be taken.
-    said: BTreeMap<PlayerId, (Vec<Vec<u8>>, bool)>,
+    said: BTreeMap<PlayerId, (Vec<Said>, bool)>,
 }
 
 impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
     /// Listens to an engine.
     pub(super) fn new(engine: &mut Engine) -> Checks<G> {
-        Checks { tapped: tap(engine), seen: 0, told: Vec::new(), due: BTreeMap::new(), said: BTreeMap::new() }
+        Checks {
+            tapped: tap(engine),
+            seen: 0,
+            told: Vec::new(),
+            due: BTreeMap::new(),
+            fresh: BTreeMap::new(),
+            expired: BTreeSet::new(),
+            said: BTreeMap::new(),
+        }
     }
 
     /// A tick is over.
@@ -72,20 +87,60 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         let due = self.due.entry(player).or_default();
         for packet in packets {
             let ServerPacket::Game(heard) = &packet.packet else { continue };
+            // What was said to it in the same tick before the game knew that it is to be told afresh never comes.
+            let first = due.front().map(|(tick, _)| *tick);
+            let void = self.fresh.get_mut(&player).and_then(|tick| {
+                *tick = tick.or(first);
+                *tick
+            });
             loop {
-                let Some((_, told)) = due.pop_front() else {
+                let Some((tick, told)) = due.pop_front() else {
                     return Err(format!("{player} heard what it was not told, or not then: {heard:?}"));
                 };
                 if told == *heard {
                     break;
                 }
-                if G::priority(&told) != Priority::Low {
-                    return Err(format!("{player} did not hear {told:?} before {heard:?}"));
+                if G::priority(&told) != Priority::Low && Some(tick) != void {
+                    return Err(format!("{player} did not hear {told:?} of tick {tick} before {heard:?}"));
                 }
                 spared += 1;
             }
         }
         Ok(spared)
+    }
+
+    /// Whether so much waits to be heard by a player that a server need not have kept all of it.
+    pub(super) fn is_much(&mut self, player: PlayerId) -> bool {
+        let Some(due) = self.due.get(&player) else { return false };
+        // Packets of one tick may be several batches, and others than the game's stand in batches too.
+        let ticks: BTreeSet<Tick> = due.iter().map(|(tick, _)| *tick).collect();
+        ticks.len() > REPLAY_BATCHES / 2 || due.len() > LINGERING_PACKETS / 2
+    }
+
+    /// A player is told everything afresh, by what the game says after `tick`: what it has not heard before, it never will.
+    pub(super) fn afresh(&mut self, player: PlayerId, tick: Tick) {
+        self.due.entry(player).or_default().retain(|(told, _)| *told > tick);
+        self.fresh.insert(player, None);
+    }
+
+    /// A client was told that its player is gone; whether that is news.
+    pub(super) fn expired(&mut self, player: PlayerId) -> bool {
+        self.expired.insert(player)
+    }
+
+    /// Whoever came back too late had left its game by then, for its connection was lost.
+    pub(super) fn all_expired(&self, log: &[Record]) -> Result<(), String> {
+        let left: BTreeSet<PlayerId> = log
+            .iter()
+            .filter_map(|record| match record.read::<G::In>()?.1 {
+                Input::Left { player, departure } if is_loss(departure) => Some(player),
+                _ => None,
+            })
+            .collect();
+        match self.expired.difference(&left).next() {
+            Some(player) => Err(format!("{player} was given up, and did not leave its game for that")),
+            None => Ok(()),
+        }
     }
 
     /// A client has heard everything that it was told before `tick`, but for what may be spared.
@@ -98,13 +153,13 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         }
     }
 
-    /// What a client has said to its game, each packet in postcard; `all`: nothing of it is under way any more.
-    pub(super) fn said(&mut self, player: PlayerId, said: &[Vec<u8>], all: bool) {
+    /// What a client has said to its game; `all`: nothing of it is under way any more.
+    pub(super) fn said(&mut self, player: PlayerId, said: &[Said], all: bool) {
         self.said.insert(player, (said.to_vec(), all));
     }
 
-    /// The game took what those clients said: in order, nothing twice, and where there was time, all of it. How many
-    /// packets that are.
+    /// The game took what those clients said: in order, nothing twice, and where there was time, all of it; of a stream
+    /// whatever was not taken has a newer one behind it that was. How many packets that are.
     pub(super) fn all_taken(&self, game: GameId, log: &[Record]) -> Result<u64, String> {
         let mut taken: BTreeMap<PlayerId, Vec<Vec<u8>>> = BTreeMap::new();
         for (of, player, packet) in log.iter().filter_map(Record::packet::<G::In>) {
@@ -115,15 +170,7 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         }
         for (player, (said, all)) in &self.said {
             let taken = taken.get(player).map_or(&[][..], Vec::as_slice);
-            if let Some(at) = taken.iter().zip(said).position(|(taken, said)| taken != said) {
-                return Err(format!(
-                    "packet {at} of {player} is {:?}, and {:?} was taken",
-                    said[at], taken[at]
-                ));
-            }
-            if taken.len() > said.len() || (*all && taken.len() < said.len()) {
-                return Err(format!("{player} sent {} packets, and {} were taken", said.len(), taken.len()));
-            }
+            follows(taken, said, *all).map_err(|what| format!("{player}: {what}"))?;
         }
         Ok(taken.values().map(|taken| taken.len() as u64).sum())
     }
@@ -146,6 +193,95 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
             }
             None => Ok(first.len()),
         }
+    }
+
+    /// Feeds a fresh engine the log without its losses and returns: everybody comes, plays and goes in the same ticks, over
+    /// lines that hold. It says the same to everybody, but for what it told afresh in the run.
+    pub(super) fn twin(&self, fresh: &mut Engine, log: &[Record]) -> Result<usize, String> {
+        let (mut tick, mut afresh, mut held) = (Tick(0), BTreeSet::new(), Vec::new());
+        for record in log {
+            if let Record::Tick { tick: begun, .. } = record {
+                tick = *begun;
+            }
+            match record.read::<G::In>() {
+                Some((_, Input::Resumed { player, full_state })) if full_state => {
+                    afresh.insert((tick, player));
+                }
+                Some((_, Input::Lost { .. } | Input::Resumed { .. })) => {}
+                _ => held.push(record.clone()),
+            }
+        }
+        let twin = tap(fresh);
+        if !fresh.replay(&held, Time::START) {
+            return Err("the log without losses cannot be read".to_owned());
+        }
+        let first = self.tapped.lock().unwrap_or_else(PoisonError::into_inner);
+        let twin = twin.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who is told everything in a tick is not told what changed in it.
+        let is_told = |told: &&(Tick, PlayerId, Vec<u8>)| !afresh.contains(&(told.0, told.1));
+        let (mut cut, mut held) = (first.iter().filter(is_told), twin.iter().filter(is_told));
+        let mut count = 0;
+        loop {
+            match (cut.next(), held.next()) {
+                (None, None) => return Ok(count),
+                (Some(a), Some(b)) if is_same::<G::Out>(a, b)? => count += 1,
+                (a, b) => {
+                    let (a, b) = (a.map(text), b.map(text));
+                    return Err(format!("{a:?} was told, and {b:?} where lines hold"));
+                }
+            }
+        }
+    }
+}
+
+/// Whether the same is said to the same player in the same tick, in whichever encoding.
+fn is_same<Out>(a: &(Tick, PlayerId, Vec<u8>), b: &(Tick, PlayerId, Vec<u8>)) -> Result<bool, String>
+where
+    Out: DeserializeOwned + PartialEq,
+{
+    if (a.0, a.1) != (b.0, b.1) || a.2 == b.2 {
+        return Ok((a.0, a.1) == (b.0, b.1));
+    }
+    Ok(decode::<Out>(&a.2)? == decode::<Out>(&b.2)?)
+}
+
+/// What was taken is what was said, in its order and nothing twice; only of streams something may be left out, where
+/// something newer follows. `all`: nothing is missing at the end.
+fn follows(taken: &[Vec<u8>], said: &[Said], all: bool) -> Result<(), String> {
+    if !all {
+        return in_order(taken.iter(), &mut said.iter());
+    }
+    if taken.last() != said.last().map(|said| &said.bytes) {
+        return Err(format!("{:?} was said last, {:?} taken", said.last(), taken.last()));
+    }
+    // From behind, where both end alike: of two that are equal, the newer was taken.
+    let mut said = said.iter().rev();
+    in_order(taken.iter().rev(), &mut said)?;
+    match said.find(|said| !said.is_stream) {
+        Some(missing) => Err(format!("{missing:?} was not taken")),
+        None => Ok(()),
+    }
+}
+
+fn in_order<'a>(
+    taken: impl Iterator<Item = &'a Vec<u8>>,
+    said: &mut impl Iterator<Item = &'a Said>,
+) -> Result<(), String> {
+    for taken in taken {
+        match said.find(|said| said.bytes == *taken || !said.is_stream) {
+            Some(said) if said.bytes == *taken => {}
+            other => return Err(format!("{taken:?} was taken, and not {other:?}")),
+        }
+    }
+    Ok(())
+}
+
+/// Whether a player that departs so was lost before.
+fn is_loss(departure: Departure) -> bool {
+    match departure {
+        Departure::Lost => true,
+        Departure::Closed(code) => leaves_player(code.close_code()),
+        _ => false,
     }
 }
 
@@ -172,4 +308,25 @@ fn decode<Out: DeserializeOwned>(body: &[u8]) -> Result<Packet<Out>, String> {
 
 fn text((tick, player, body): &(Tick, PlayerId, Vec<u8>)) -> String {
     format!("{tick} {player} {}", String::from_utf8_lossy(body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_is_what_was_said() {
+        let said: Vec<Said> = [(1, true), (2, false), (1, true), (3, true), (1, true)]
+            .map(|(byte, is_stream)| Said { bytes: vec![byte], is_stream })
+            .to_vec();
+        let holds = |taken: &[u8], all| {
+            let taken: Vec<Vec<u8>> = taken.iter().map(|byte| vec![*byte]).collect();
+            follows(&taken, &said, all).is_ok()
+        };
+        assert!(holds(&[1, 2, 1, 3, 1], true) && holds(&[2, 1], true) && holds(&[1, 2, 3, 1], true));
+        assert!(!holds(&[1, 2, 1, 3], true), "the newest of all is missing");
+        assert!(!holds(&[1, 1, 3, 1], true), "what is no stream is missing");
+        assert!(!holds(&[1, 2, 2, 1], true) && !holds(&[2, 2], false), "something came twice");
+        assert!(holds(&[1, 2], false) && holds(&[2, 3], false) && !holds(&[3, 2], false));
+    }
 }

@@ -11,7 +11,7 @@ use super::visitor::Visitor;
 use crate::engine::Game;
 use crate::packet::{
     AuthRequest, AuthResponse, ClientControl, ClientTime, Code, Encoding, Kind, Packet, Resumption,
-    ServerControl, ServerPacket, encode_client,
+    ServerControl, ServerPacket, encode_client, open, variant_of,
 };
 use crate::random::Random;
 use crate::time::Time;
@@ -22,6 +22,15 @@ use std::time::Duration;
 
 /// Bytes that may wait for the socket before a client does nothing more.
 const MOST_UNSENT: usize = 64 << 10;
+
+/// A packet that a client has sent to its game.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Said {
+    /// The packet in postcard.
+    pub(super) bytes: Vec<u8>,
+    /// A newer one takes its place, where it was not taken before the line was lost.
+    pub(super) is_stream: bool,
+}
 
 /// A client of the game `G`, led by the script `S`.
 pub(super) struct Client<G: Game, S> {
@@ -47,12 +56,16 @@ pub(super) struct Client<G: Game, S> {
     /// What it keeps to come back, and the id with which it asked for that.
     resumption: Resumption,
     auth_id: Option<u32>,
-    /// Its line was lost, and it was not let in again yet: what it sends waits.
-    is_away: bool,
+    /// It has come back with another encoding, so that it may be told everything afresh.
+    is_recoded: bool,
+    /// It was told everything afresh, which nobody has looked at yet.
+    is_afresh: bool,
+    /// Its line may be cut, so that of a stream some may never be sent, nor answered.
+    is_cut: bool,
     /// It sends nothing that may be taken for a duplicate.
     is_clear: bool,
-    /// What it has sent to its game, in postcard.
-    said: Vec<Vec<u8>>,
+    /// What it has sent to its game.
+    said: Vec<Said>,
 }
 
 impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
@@ -83,7 +96,9 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             left: false,
             resumption: Resumption::default(),
             auth_id: None,
-            is_away: false,
+            is_recoded: false,
+            is_afresh: false,
+            is_cut: false,
             is_clear: false,
             said: Vec::new(),
         };
@@ -100,6 +115,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
 
     /// Does what it does of its own accord, where its time has come.
     pub(super) fn act(&mut self, now: Time) {
+        self.resend(now);
         // Who may not send more does not think of more either.
         if self.left || now < self.acts_at || self.out.len() > MOST_UNSENT {
             return;
@@ -168,7 +184,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     pub(super) fn quit(&mut self) {
         if self.is_in() && !self.left {
             let id = self.next_id();
-            self.send(Kind::Control, id, &ClientControl::Disconnect { reason: "enough".to_owned() });
+            self.send(Kind::Control, id, &ClientControl::Disconnect { reason: "enough".to_owned() }, None);
             self.left = true;
         }
     }
@@ -190,10 +206,10 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             && self.reader.close_code().is_none()
     }
 
-    /// From now on nothing that it sends can be taken for a duplicate: two messages that were sent at different times may
-    /// be sent again at one.
-    pub(super) fn be_clear(&mut self) {
-        self.is_clear = true;
+    /// Its line is going to be cut. `filtered`: the server drops duplicates, and two messages that were sent at different
+    /// times may be sent again at one.
+    pub(super) fn expect_cuts(&mut self, filtered: bool) {
+        (self.is_cut, self.is_clear) = (true, filtered);
     }
 
     /// Whether it could come back if its line were lost now.
@@ -204,22 +220,37 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     /// Its line is lost, with what waited for the socket.
     pub(super) fn lose(&mut self) {
         self.out.clear();
-        self.is_away = true;
+        self.resumption.lose();
     }
 
-    /// It has another line.
-    pub(super) fn come_back(&mut self) {
+    /// It has another line; `recoded`: it goes on with the other encoding.
+    pub(super) fn come_back(&mut self, recoded: bool) {
+        if recoded {
+            let [from, to] = [self.encoding, other(self.encoding)];
+            self.resumption.recode(|message| recode::<G>(message, from, to));
+            (self.encoding, self.is_recoded) = (to, true);
+        }
         self.out = opening(self.encoding);
-        self.reader.reopen(self.auth_id);
+        self.reader.reopen(self.encoding, self.auth_id);
+    }
+
+    /// Whether it was told everything afresh since the last time that this was asked.
+    pub(super) fn take_afresh(&mut self) -> bool {
+        std::mem::take(&mut self.is_afresh)
+    }
+
+    /// Whether it has ever come back with another encoding.
+    pub(super) fn is_recoded(&self) -> bool {
+        self.is_recoded
     }
 
     /// Whether it was lost and was not let in again.
     pub(super) fn is_away(&self) -> bool {
-        self.is_away
+        self.resumption.is_away()
     }
 
-    /// What it has sent to its game, each in postcard.
-    pub(super) fn said(&self) -> &[Vec<u8>] {
+    /// What it has sent to its game.
+    pub(super) fn said(&self) -> &[Said] {
         &self.said
     }
 
@@ -240,7 +271,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
 
     fn hear(&mut self, packet: &Packet<G::Out>) -> Result<(), String> {
         match &packet.packet {
-            ServerPacket::Control(ServerControl::Connected { .. }) if self.is_away => self.ask_to_resume(),
+            ServerPacket::Control(ServerControl::Connected { .. }) if self.is_away() => self.ask_to_resume(),
             ServerPacket::Control(ServerControl::Connected { .. }) => self.before_auth(),
             ServerPacket::Control(ServerControl::AuthResponse(response)) => self.enter(response)?,
             // Storage or hashing would not: one may try again.
@@ -290,36 +321,53 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
 
     /// It is in, for the first time or again.
     fn enter(&mut self, response: &AuthResponse) -> Result<(), String> {
+        let comes_back = self.is_away();
         self.resumption.enter(response).map_err(|wrong| format!("{wrong:?}"))?;
-        if !std::mem::take(&mut self.is_away) {
+        if !comes_back {
             return Ok(());
         }
-        if !response.resumed || response.full_state || self.resumption.lost() > 0 {
+        if !response.resumed || self.resumption.lost() > 0 {
             return Err(format!("it came back in time, and not all is as it was: {response:?}"));
         }
-        let owed: Vec<Vec<u8>> = self.resumption.owed().map(<[u8]>::to_vec).collect();
-        for message in owed {
-            self.frame(self.opcode(), &message);
+        if response.full_state {
+            self.is_afresh = true;
+            self.script.is_told_afresh();
         }
+        let first: Vec<Vec<u8>> = self.resumption.first_turn().map(<[u8]>::to_vec).collect();
+        first.iter().for_each(|message| self.frame(self.opcode(), message));
         Ok(())
+    }
+
+    /// Sends again what waits, no faster than a client may.
+    fn resend(&mut self, now: Time) {
+        let turn: Vec<Vec<u8>> = self.resumption.turn(now).map(<[u8]>::to_vec).collect();
+        turn.iter().for_each(|message| self.frame(self.opcode(), message));
     }
 
     fn play(&mut self) {
         if self.chance.chance(0.1) {
             let id = self.next_id();
             let time = Some(ClientTime::Whole(self.chance.bits()));
-            return self.send(Kind::Control, id, &ClientControl::Ping { time });
+            return self.send(Kind::Control, id, &ClientControl::Ping { time }, None);
         }
         if self.chance.chance(0.03) {
-            if !self.is_away {
+            if !self.is_away() {
                 self.frame(OpCode::Ping, b"are you there?");
             }
             return;
         }
         if let Some(packet) = self.script.act(&mut self.chance) {
-            let id = if self.is_clear { Some(self.take_id()) } else { self.next_id() };
-            self.said.push(postcard::to_allocvec(&packet).expect("packets are recorded in postcard"));
-            self.send(Kind::Game, id, &packet);
+            let is_stream = G::is_stream(&packet);
+            let id = match () {
+                () if self.is_cut && is_stream => None,
+                () if self.is_clear => Some(self.take_id()),
+                () => self.next_id(),
+            };
+            let bytes = postcard::to_allocvec(&packet).expect("packets are recorded in postcard");
+            self.said.push(Said { bytes, is_stream });
+            // Streams by their variants, as the clients have them.
+            let stream = variant_of(&packet).filter(|_| is_stream).map(|variant| variant.index);
+            self.send(Kind::Game, id, &packet, stream);
         }
     }
 
@@ -332,7 +380,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     fn flood(&mut self) {
         match self.chance.below(8) {
             0 => self.frame(OpCode::Ping, &[b'x'; 125]),
-            1 => self.send(Kind::Control, None, &ClientControl::Ping { time: None }),
+            1 => self.send(Kind::Control, None, &ClientControl::Ping { time: None }, None),
             _ => {
                 let packet = self.some_packet();
                 self.frame(self.opcode(), &packet);
@@ -365,11 +413,10 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
     }
 
     /// Sends a message of the player: it is kept, and where the line is lost it waits.
-    fn send<P: Serialize>(&mut self, kind: Kind, id: Option<u32>, packet: &P) {
+    fn send<P: Serialize>(&mut self, kind: Kind, id: Option<u32>, packet: &P, stream: Option<u32>) {
         let mut message = Vec::new();
         encode(self.encoding, kind, id, packet, &mut message);
-        self.resumption.send(&message);
-        if self.is_away {
+        if !self.resumption.send(&message, stream) {
             return;
         }
         if self.chance.chance(0.1) {
@@ -395,6 +442,25 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             hostile::frame(opcode, payload, &mut self.chance, &mut self.out);
         }
     }
+}
+
+fn other(encoding: Encoding) -> Encoding {
+    match encoding {
+        Encoding::Json => Encoding::Postcard,
+        Encoding::Postcard => Encoding::Json,
+    }
+}
+
+/// The same message in another encoding.
+fn recode<G: Game>(message: &[u8], from: Encoding, to: Encoding) -> Vec<u8> {
+    const OWN: &str = "it is one of its own messages";
+    let envelope = open(from, message).expect(OWN);
+    let mut out = Vec::new();
+    match envelope.kind {
+        Kind::Control => encode(to, Kind::Control, envelope.id, &envelope.control().expect(OWN), &mut out),
+        Kind::Game => encode(to, Kind::Game, envelope.id, &envelope.game::<G::In>().expect(OWN), &mut out),
+    }
+    out
 }
 
 /// Appends one message of a client.

@@ -2,19 +2,29 @@
 //!
 //! What is cut is the line, not the client: it goes on with what it has, says more meanwhile, and resumes. The server may
 //! hear of it at once, late or never: what was on its way still arrives at the old socket, which the server may take for open
-//! until the client comes in over a new one, and a moment longer.
+//! until the client comes in over a new one, and a moment longer. A line may also go **dead**: nobody tells the client
+//! either, and both ends write into it, the server's perhaps until its socket takes no more.
+//!
+//! A client is away for a moment, for almost as long as its player is kept, or for too long; it comes back with the
+//! encoding that it had or with the other one. [`Cutting`](super::Cutting) says how often. What must come of it is known
+//! from the times alone: nobody is refused before its grace can be over, nobody is let in who must be gone, and everything
+//! is told afresh only to those who speak another encoding or have missed more than is kept.
 
 use super::link::{Arrival, Pipe};
 use super::run::Sim;
-use super::scenario::Scenario;
+use super::scenario::{Cutting, Scenario};
 use crate::ids::ConnId;
 use crate::random::Random;
 use crate::time::Time;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
-/// How long a cut client stays away at the most: far less than the shortest grace.
-const LONGEST_ABSENCE_MS: u64 = 1200;
+/// How long a cut client usually stays away at the most: less than the shortest grace.
+const USUAL_ABSENCE_MS: u64 = 1200;
+/// How long before the end of the grace a long absence ends at the latest: the way back takes time, and may be cut.
+const IN_TIME: Duration = Duration::from_millis(700);
+/// How late the server may find out that somebody's time is over: late ticks, a slow tick rate, bytes on their way.
+const LATENESS: Duration = Duration::from_millis(3500);
 /// Within so many bytes of a new line half of the cuts come: they meet the handshake, `auth_response`, and the replay.
 const EARLY_BYTES: u64 = 900;
 
@@ -25,8 +35,23 @@ pub(super) struct Cuts {
     /// What went over the present line, to the client and from it.
     pub(super) read: usize,
     pub(super) written: usize,
-    /// When the client has another line; `None` while it has one.
-    returns_at: Option<Time>,
+    state: State,
+    /// When the player was parted from a line at the earliest, by what the client knows: its grace is not over before.
+    parted: Time,
+    /// When a line was cut last: the player's grace has begun soon after that.
+    last: Time,
+    /// It has come back since it was let in last.
+    comes_back: bool,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum State {
+    /// There is a line.
+    There,
+    /// The line is dead, and the client finds out then.
+    Dead(Time),
+    /// The client knows, and has another line then.
+    Away(Time),
 }
 
 /// When a line is cut.
@@ -44,16 +69,24 @@ enum Cut {
 pub(super) struct Remains {
     conn: ConnId,
     up: Pipe,
+    /// What the server writes goes nowhere; otherwise its socket fills up.
+    swallows: bool,
 }
 
 impl Cuts {
     pub(super) fn new(now: Time, chance: &mut Random) -> Cuts {
-        Cuts { next: Cut::draw(now, chance), read: 0, written: 0, returns_at: None }
+        let next = Cut::draw(now, chance);
+        Cuts { next, read: 0, written: 0, state: State::There, parted: now, last: now, comes_back: false }
     }
 
-    /// Whether the client has no line at present.
-    pub(super) fn is_away(&self) -> bool {
-        self.returns_at.is_some()
+    /// Whether there is a line that carries anything.
+    pub(super) fn has_line(&self) -> bool {
+        matches!(self.state, State::There)
+    }
+
+    /// Whether the client writes into a dead line.
+    pub(super) fn is_dead(&self) -> bool {
+        matches!(self.state, State::Dead(_))
     }
 
     /// How many bytes more the client may read before the cut.
@@ -84,8 +117,32 @@ impl Cuts {
     /// There are no more cuts, and whoever is away comes back now.
     pub(super) fn end(&mut self, now: Time) {
         self.next = Cut::Never;
-        if let Some(at) = &mut self.returns_at {
-            *at = now;
+        match &mut self.state {
+            State::There => {}
+            State::Dead(at) | State::Away(at) => *at = now,
+        }
+    }
+
+    /// It was let in again.
+    ///
+    /// # Errors
+    /// Its player must have been gone.
+    pub(super) fn let_in(&mut self, now: Time, grace: Duration, timeout: Duration) -> Result<(), String> {
+        let gone = self.last + grace + timeout + LATENESS;
+        if std::mem::take(&mut self.comes_back) && now >= gone {
+            return Err(format!("it was cut at {} ms, and let in too late", self.last.as_millis()));
+        }
+        Ok(())
+    }
+
+    /// It was told that its player is gone.
+    ///
+    /// # Errors
+    /// Its grace was not over.
+    pub(super) fn expired(&self, now: Time, grace: Duration) -> Result<(), String> {
+        match now >= self.parted + grace {
+            true => Ok(()),
+            false => Err(format!("it was cut at {} ms, and given up too early", self.parted.as_millis())),
         }
     }
 }
@@ -100,46 +157,86 @@ impl Cut {
     }
 }
 
+/// How long somebody stays away who was cut just now.
+fn absence(cutting: &Cutting, grace: Duration, timeout: Duration, chance: &mut Random) -> Duration {
+    let millis = |duration: Duration| duration.as_millis() as u64;
+    match () {
+        () if chance.chance(cutting.too_long) => {
+            grace + timeout + LATENESS + Duration::from_millis(chance.below(500))
+        }
+        () if chance.chance(cutting.long) => {
+            Duration::from_millis(chance.below(1 + millis(grace.saturating_sub(IN_TIME))))
+        }
+        () => Duration::from_millis(chance.below(2) * chance.below(USUAL_ABSENCE_MS)),
+    }
+}
+
 impl<S: Scenario> Sim<S> {
-    /// Cuts a client's line where its time has come, or gives it another.
+    /// Cuts a client's line where its time has come, has the client find out, or gives it another.
     pub(super) fn cut_or_mend(&mut self, at: usize) {
         let now = self.shell.now();
         let link = &mut self.links[at];
         let Some(cuts) = &mut link.cuts else { return };
-        if !link.alive || link.has_read_all || link.client.has_left() {
+        if !link.alive || link.has_read_all || (link.client.has_left() && cuts.has_line()) {
             return;
         }
-        match cuts.returns_at {
-            None if cuts.is_due(now) => self.cut(at),
-            Some(returns_at) if now >= returns_at => self.mend(at),
-            None | Some(_) => {}
+        match cuts.state {
+            State::There if cuts.is_due(now) => self.cut(at),
+            State::Dead(until) if now >= until => self.notice(at),
+            State::Away(until) if now >= until => self.mend(at),
+            State::There | State::Dead(_) | State::Away(_) => {}
         }
     }
 
     fn cut(&mut self, at: usize) {
         let now = self.shell.now();
+        let cutting = self.plan.faults.cuts;
         let chance = &mut self.chance;
         let link = &mut self.links[at];
         let mut up = std::mem::replace(&mut link.up, Pipe::new(link.carriage));
         link.down = Pipe::new(link.carriage);
+        let is_dead = chance.chance(cutting.dead);
         match chance.below(3) {
-            0 => up.reset(now, chance),
-            1 => up.end(link.carriage, now, chance),
+            0 if !is_dead => up.reset(now, chance),
+            1 if !is_dead => up.end(link.carriage, now, chance),
             // Nobody tells the server.
             _ => {}
         }
-        self.remains.push(Remains { conn: link.conn, up });
+        let swallows = !is_dead || chance.chance(0.7);
+        self.remains.push(Remains { conn: link.conn, up, swallows });
         self.report.cuts += 1;
-        if link.client.can_come_back() {
-            link.client.lose();
-            let returns_at = now + Duration::from_millis(chance.below(2) * chance.below(LONGEST_ABSENCE_MS));
-            link.cuts = link.cuts.take().map(|cuts| Cuts { returns_at: Some(returns_at), ..cuts });
-        } else {
-            // It was not in yet: there is nobody to come back to.
-            link.alive = false;
+        if let Some(cuts) = &mut link.cuts {
+            if link.client.can_come_back() && !link.client.is_away() {
+                cuts.parted = now;
+            }
+            cuts.last = now;
+            let unnoticed = if is_dead { chance.below(1 + cutting.unnoticed.as_millis() as u64) } else { 0 };
+            cuts.state = State::Dead(now + Duration::from_millis(unnoticed));
         }
         let (name, conn) = (link.name, link.conn);
-        self.trace(|| format!("client {name}: the line is cut, {conn}"));
+        self.trace(|| {
+            format!("client {name}: the line is cut, {conn}{}", if is_dead { ", and dead" } else { "" })
+        });
+        if !is_dead {
+            self.notice(at);
+        }
+    }
+
+    /// The client knows that its line is lost.
+    fn notice(&mut self, at: usize) {
+        let link = &mut self.links[at];
+        let Some(cuts) = &mut link.cuts else { return };
+        if !link.client.can_come_back() {
+            // It was not in yet, or has left: there is nobody to come back to.
+            link.alive = false;
+            return;
+        }
+        link.client.lose();
+        let session = &self.plan.engine.session;
+        let away = absence(&self.plan.faults.cuts, session.resume_grace, session.timeout, &mut self.chance);
+        // Counted from the cut: the player is in the world for so long from then on.
+        let quiet = matches!(cuts.next, Cut::Never);
+        cuts.state = State::Away(if quiet { self.shell.now() } else { cuts.last + away });
     }
 
     fn mend(&mut self, at: usize) {
@@ -147,26 +244,63 @@ impl<S: Scenario> Sim<S> {
         let ip = IpAddr::V4(Ipv4Addr::new(10, 0, 1, self.chance.below(100) as u8));
         let capacity = 1 + self.chance.below(60_000) as usize;
         let Some(conn) = self.shell.accept(ip, capacity) else { return };
-        let quiet = self.links[at].cuts.as_ref().is_some_and(|cuts| matches!(cuts.next, Cut::Never));
+        let recoded = self.chance.chance(self.plan.faults.cuts.recoded);
         let link = &mut self.links[at];
+        let Some(cuts) = &mut link.cuts else { return };
         link.conn = conn;
-        link.client.come_back();
-        let mut cuts = Cuts::new(now, &mut self.chance);
-        if quiet {
-            cuts.end(now);
-        }
-        link.cuts = Some(cuts);
+        link.client.come_back(recoded);
+        let next =
+            if matches!(cuts.next, Cut::Never) { Cut::Never } else { Cut::draw(now, &mut self.chance) };
+        *cuts = Cuts { next, read: 0, written: 0, state: State::There, comes_back: true, ..*cuts };
         self.report.connections += 1;
-        let name = link.name;
-        self.trace(|| format!("client {name}: comes back as {conn}"));
+        let (name, encoding) = (link.name, link.client.encoding());
+        let seq = self.links[at].client.reader.seq();
+        self.trace(|| format!("client {name}: comes back as {conn}, {encoding:?}, after {seq}"));
+    }
+
+    /// A client has read something: whether it may be in again, or gone, or be told everything afresh.
+    pub(super) fn check_return(&mut self, at: usize) -> Result<(), String> {
+        let (now, session) = (self.shell.now(), &self.plan.engine.session);
+        let link = &mut self.links[at];
+        let Some(cuts) = &mut link.cuts else { return Ok(()) };
+        if link.client.reader.is_in() && !link.client.is_away() {
+            cuts.let_in(now, session.resume_grace, session.timeout)?;
+        }
+        let Some(player) = link.client.reader.player() else { return Ok(()) };
+        if link.client.take_afresh() {
+            let is_forgotten = !link.client.is_recoded();
+            if is_forgotten && !self.checks.is_much(player) {
+                return Err("it came back in time, and was told everything afresh".to_owned());
+            }
+            self.report.afresh += 1;
+            self.report.forgotten += u64::from(is_forgotten);
+            let (name, tick) = (link.name, link.client.reader.entered_in());
+            self.checks.afresh(player, tick);
+            self.trace(|| format!("client {name}: is told everything afresh, after tick {tick}"));
+        }
+        Ok(())
+    }
+
+    /// A client was told that its player is gone.
+    pub(super) fn check_expiry(&mut self, at: usize) -> Result<(), String> {
+        let (now, grace) = (self.shell.now(), self.plan.engine.session.resume_grace);
+        let link = &mut self.links[at];
+        let Some(cuts) = link.cuts.as_ref().filter(|cuts| cuts.comes_back) else {
+            return Err("nobody but who comes back is given up".to_owned());
+        };
+        cuts.expired(now, grace)?;
+        if let Some(player) = link.client.reader.player() {
+            self.report.expired += u64::from(self.checks.expired(player));
+        }
+        Ok(())
     }
 
     /// What was on its way when lines were cut arrives; what the server still writes to them goes nowhere.
     pub(super) fn remains(&mut self) {
         let now = self.shell.now();
         for at in (0..self.remains.len()).rev() {
-            let Remains { conn, up } = &mut self.remains[at];
-            let conn = *conn;
+            let Remains { conn, up, swallows } = &mut self.remains[at];
+            let (conn, swallows) = (*conn, *swallows);
             match up.arrive(now) {
                 Arrival::Reset => self.shell.reset(conn),
                 arrival => {
@@ -178,7 +312,9 @@ impl<S: Scenario> Sim<S> {
                     }
                 }
             }
-            self.shell.take(conn, usize::MAX);
+            if swallows {
+                self.shell.take(conn, usize::MAX);
+            }
             self.shell.attend(usize::MAX);
             if self.shell.is_closed(conn) {
                 self.shell.forget(conn);

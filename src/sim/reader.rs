@@ -8,12 +8,13 @@
 //!   behind it; `tick` and `time` never go back;
 //! - over several connections of one player the same: `seq` goes on, behind an `auth_response` come as many batches of
 //!   before as it says, and nothing is told or answered twice;
-//! - a reply answers something that was asked, once;
+//! - a reply answers something that was asked, once; only where everything is told afresh some may be missing;
 //! - behind `disconnect` comes nothing but the Close frame with its code, behind that nothing at all; and no close with a
 //!   code of the contract comes without its `disconnect`.
 
 use crate::ids::PlayerId;
 use crate::packet::{BatchHead, Code, Encoding, Packet, ServerControl, ServerPacket, read_batch};
+use crate::time::Tick;
 use crate::websocket::deflate::Inflater;
 use crate::websocket::handshake::{KEY_BYTES, Request, ResponseError};
 use crate::websocket::{Connection, Event, Role};
@@ -67,6 +68,8 @@ struct Counts {
 struct Asked {
     open: BTreeSet<u32>,
     done: BTreeSet<u32>,
+    /// Those whose replies may have been among what was not kept.
+    forgiven: BTreeSet<u32>,
     /// The client does not know what it sent.
     unsure: bool,
 }
@@ -132,9 +135,10 @@ impl<Out: DeserializeOwned> Reader<Out> {
         }
     }
 
-    /// The connection is lost, and the client has sent [`opening`] over another one. What was asked over the old one to
-    /// come in, by `auth_id`, is not answered any more.
-    pub fn reopen(&mut self, auth_id: Option<u32>) {
+    /// The connection is lost, and the client has sent [`opening`] with this encoding over another one. What was asked over
+    /// the old one to come in, by `auth_id`, is not answered any more.
+    pub fn reopen(&mut self, encoding: Encoding, auth_id: Option<u32>) {
+        self.encoding = encoding;
         self.stage = Stage::Opening(Vec::new());
         self.ending = Ending { mutual: self.asked.unsure, ..Ending::default() };
         (self.counts.batches, self.counts.is_in) = (0, false);
@@ -168,6 +172,11 @@ impl<Out: DeserializeOwned> Reader<Out> {
     /// Whether the present connection was let in.
     pub fn is_in(&self) -> bool {
         self.counts.is_in
+    }
+
+    /// The tick in which it was let in last, by the batch that said so.
+    pub fn entered_in(&self) -> Tick {
+        Tick(self.counts.replayed.1)
     }
 
     /// Whether the handshake was accepted.
@@ -309,6 +318,12 @@ fn batch<Out: DeserializeOwned>(
         let packet = packet.map_err(|error| format!("a packet of batch {head:?}: {}", error.message))?;
         let is_first = counts.batches == 0 && packets == 0;
         counts.control(&packet, head, is_first)?;
+        if let ServerPacket::Control(ServerControl::AuthResponse(response)) = &packet.packet
+            && response.resumed
+            && response.full_state
+        {
+            asked.forgiven.append(&mut asked.open);
+        }
         asked.answered(packet.re)?;
         ending.packet(&packet)?;
         packets += 1;
@@ -371,7 +386,7 @@ impl Counts {
 impl Asked {
     fn answered(&mut self, re: Option<u32>) -> Result<(), String> {
         let Some(id) = re else { return Ok(()) };
-        if self.open.remove(&id) {
+        if self.open.remove(&id) || self.forgiven.remove(&id) {
             self.done.insert(id);
             return Ok(());
         }

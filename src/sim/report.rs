@@ -16,6 +16,14 @@ pub struct Report {
     pub players: u64,
     /// Lines that were cut under a client that came back, or would have.
     pub cuts: u64,
+    /// Bytes that clients wrote into lines that were dead already.
+    pub unheard: u64,
+    /// How often a client that came back was told everything afresh.
+    pub afresh: u64,
+    /// How often that was for want of what it had missed, and not for another encoding.
+    pub forgotten: u64,
+    /// Clients that came back too late, and were told that their player is gone.
+    pub expired: u64,
     /// Packets that cut clients sent to their game and it took: all of them, in order, once.
     pub taken: u64,
     /// Packets that clients read.
@@ -30,8 +38,10 @@ pub struct Report {
     pub most_memory: usize,
     /// How often the server ended a session, by its reason.
     pub closes: BTreeMap<Code, u64>,
-    /// Packets to players, and inputs of games, that the replay gave again.
+    /// Packets to players that the replay gave again.
     pub replayed: usize,
+    /// Packets to players that a twin gave again whose lines all held.
+    pub twinned: usize,
     /// A hash over all that clients read, in order: the same seed gives the same.
     pub digest: u64,
 }

@@ -29,6 +29,8 @@ use std::time::Duration;
 
 /// How long replies may take to come in when everybody has fallen quiet.
 const SETTLING: Duration = Duration::from_secs(3);
+/// The same where some come back with much to say, which they do in turns.
+const SETTLING_AFTER_CUTS: Duration = Duration::from_secs(6);
 /// How long the last connection may take to go when everybody is made to leave.
 const LEAVING: Duration = Duration::from_secs(8);
 /// How long it may take until everything is saved: two rounds of saving, in whichever the disk had failed last.
@@ -123,7 +125,9 @@ impl<S: Scenario> Sim<S> {
         }
         self.came = self.plan.clients;
         self.fall_quiet();
-        while self.shell.now() < end + SETTLING {
+        let cuts = self.plan.faults.cuts.lines > 0.0;
+        let settling = if cuts { SETTLING_AFTER_CUTS } else { SETTLING };
+        while self.shell.now() < end + settling {
             self.step()?;
         }
         self.check_replies()?;
@@ -223,11 +227,9 @@ impl<S: Scenario> Sim<S> {
         let now = self.shell.now();
         let Some(conn) = self.shell.accept(ip, capacity) else { return };
         let honest = conduct == Conduct::Honest && carriage == Carriage::Prompt;
-        let cuts = if self.plan.faults.cuts > 0.0 && honest && chance.chance(self.plan.faults.cuts) {
-            Some(Cuts::new(now, chance))
-        } else {
-            None
-        };
+        let lines = self.plan.faults.cuts.lines;
+        let cuts =
+            if lines > 0.0 && honest && chance.chance(lines) { Some(Cuts::new(now, chance)) } else { None };
         let calling = match conduct {
             Conduct::Caller => self.scenario.caller(self.came).map(Calling::new),
             _ => None,
@@ -236,8 +238,8 @@ impl<S: Scenario> Sim<S> {
         let script = self.scenario.script(conduct, chance);
         let who = self.scenario.who(self.came);
         let mut client = Client::new(conduct, (script, who), calling, chance.bits(), now);
-        if cuts.is_some() && !self.plan.engine.session.duplicate_window.is_zero() {
-            client.be_clear();
+        if cuts.is_some() {
+            client.expect_cuts(!self.plan.engine.session.duplicate_window.is_zero());
         }
         let link = Link {
             name: self.came,
@@ -290,6 +292,9 @@ impl<S: Scenario> Sim<S> {
                 && !link.client.is_away()
                 && !link.client.has_left()
         };
+        if let Some(lost) = links.iter().find(|link| link.alive && link.is_lost_for_good()) {
+            return Err(format!("client {} has a line, and does not come back", lost.name));
+        }
         let mut people = Vec::new();
         let in_a_second =
             (Duration::from_secs(1).as_micros() / plan.engine.tick_rate.interval().as_micros()) as u64;
@@ -383,8 +388,13 @@ impl<S: Scenario> Sim<S> {
     fn replay(&mut self) -> Result<(), String> {
         let log = self.shell.engine_mut().take_record();
         self.report.taken = self.checks.all_taken(self.game, &log)?;
+        self.checks.all_expired(&log)?;
         let (mut fresh, _) = engine(&self.plan, &mut self.scenario);
         self.report.replayed = self.checks.replay(&mut fresh, &log)?;
+        if self.report.cuts > 0 && self.scenario.is_blind_to_losses() {
+            let (mut twin, _) = engine(&self.plan, &mut self.scenario);
+            self.report.twinned = self.checks.twin(&mut twin, &log)?;
+        }
         Ok(())
     }
 

@@ -49,6 +49,12 @@ pub trait Scenario {
         Ok(())
     }
 
+    /// Whether the game plays on all the same whoever is lost or comes back. Then it must say the same to everybody as if no
+    /// line had ever been cut, but for what it tells somebody afresh.
+    fn is_blind_to_losses(&self) -> bool {
+        true
+    }
+
     /// Who somebody comes in as who is about to connect; `number` is nobody else's.
     fn who(&mut self, number: usize) -> Who {
         let _ = number;
@@ -97,6 +103,9 @@ pub trait Script<G: Game> {
     /// # Errors
     /// It should not have heard that.
     fn hear(&mut self, me: PlayerId, packet: &G::Out) -> Result<(), String>;
+
+    /// It has come back, and is told everything afresh: what it hears next may be about what it has missed.
+    fn is_told_afresh(&mut self) {}
 }
 
 /// One simulated person who asks over HTTP, one thing at a time.
@@ -188,16 +197,40 @@ pub struct Faults {
     pub fate: Vec<(Fate, u32)>,
     /// How much their lines carry.
     pub carriage: Vec<(Carriage, u32)>,
-    /// That an honest client's line is cut again and again, at any byte, and it comes back each time: a probability. All
-    /// who are cut must be able to come back in time and to find everything as it was: nothing else may go wrong with
-    /// them, and nothing may be scarce.
-    pub cuts: f32,
+    /// How lines are cut under honest clients, who come back.
+    pub cuts: Cutting,
     /// How often a tick comes late, by up to four intervals: a probability.
     pub late_tick: f32,
     /// How often a flush is interrupted by what comes in: a probability for each tick.
     pub cut_flush: f32,
     /// What the disk does.
     pub disk: DiskFaults,
+}
+
+/// How lines are cut: probabilities, but for the time. All who are cut must be able to come back: nothing else may go wrong
+/// with them, and nothing may be scarce.
+#[derive(Clone, Copy, Debug)]
+pub struct Cutting {
+    /// That the line of an honest client is cut, again and again, at any byte.
+    pub lines: f32,
+    /// That a cut is a line that goes dead: neither end hears of it, and both go on writing into it.
+    pub dead: f32,
+    /// How long a client takes a dead line for alive, at most.
+    pub unnoticed: Duration,
+    /// That it stays away for long: for anything up to its grace.
+    pub long: f32,
+    /// That it comes back too late: when its player must be gone.
+    pub too_long: f32,
+    /// That it comes back with the other encoding, and is told everything afresh.
+    pub recoded: f32,
+}
+
+impl Cutting {
+    /// Lines hold.
+    pub fn none() -> Cutting {
+        let unnoticed = Duration::ZERO;
+        Cutting { lines: 0.0, dead: 0.0, unnoticed, long: 0.0, too_long: 0.0, recoded: 0.0 }
+    }
 }
 
 /// What goes wrong with the disk: probabilities.
@@ -241,7 +274,7 @@ impl Default for Faults {
                 (Fate::FallsSilent, 2),
             ],
             carriage: vec![(Carriage::Prompt, 6), (Carriage::Slow, 1), (Carriage::Stalling, 1)],
-            cuts: 0.0,
+            cuts: Cutting::none(),
             late_tick: 0.02,
             cut_flush: 0.2,
             disk: DiskFaults { stalls: 0.03, longest: Duration::from_secs(3), fails: 0.05, fills: 0.02 },

@@ -40,9 +40,14 @@ pub(super) struct Link<S: Scenario> {
 }
 
 impl<S: Scenario> Link<S> {
+    /// Whether it is cut, is not in, and was not told why.
+    pub(super) fn is_lost_for_good(&self) -> bool {
+        self.cuts.is_some() && self.client.is_away() && self.client.reader.goodbye().is_none()
+    }
+
     /// Whether there is a line at present.
     fn has_line(&self) -> bool {
-        !self.cuts.as_ref().is_some_and(Cuts::is_away)
+        self.cuts.as_ref().is_none_or(Cuts::has_line)
     }
 }
 
@@ -113,6 +118,8 @@ impl<S: Scenario> Sim<S> {
                 self.report.answered += calling.receive(&input, disk.store())?;
             }
             let packets = link.client.receive(&input)?;
+            self.check_return(at)?;
+            let link = &mut self.links[at];
             self.report.packets += packets.len() as u64;
             if let Some(disk) = &mut self.disk {
                 let of_game = packets.iter().filter_map(|packet| match &packet.packet {
@@ -125,6 +132,7 @@ impl<S: Scenario> Sim<S> {
                 self.report.spared += self.checks.heard(player, &packets)?;
             }
         }
+        let link = &mut self.links[at];
         match arrival {
             Arrival::Open => {}
             Arrival::End if done => link.has_read_all = true,
@@ -163,6 +171,7 @@ impl<S: Scenario> Sim<S> {
             Code::WorldFull | Code::SlowConsumer if scarce => Ok(()),
             // It was let in only to resume one who is lost, and is somebody else.
             Code::TooManyConnections if crowded => Ok(()),
+            Code::SessionExpired if link.cuts.is_some() => self.check_expiry(at),
             // As many of its address have their passwords looked at as may.
             Code::RateLimited if matches!(link.client.who, Who::Password { .. }) => Ok(()),
             _ => Err(format!("it did nothing wrong and was sent away: {code}")),
@@ -182,13 +191,18 @@ impl<S: Scenario> Sim<S> {
         client.act(now);
         let mut room = up.room();
         if let Some(cuts) = cuts {
-            if cuts.is_away() {
-                return;
-            }
-            room = room.min(cuts.writable());
+            room = match () {
+                () if cuts.has_line() => room.min(cuts.writable()),
+                () if cuts.is_dead() => usize::MAX,
+                () => return,
+            };
         }
         let bytes = client.write(room);
         if let Some(cuts) = cuts {
+            if cuts.is_dead() {
+                self.report.unheard += bytes.len() as u64;
+                return;
+            }
             cuts.written += bytes.len();
         }
         up.send(bytes, *carriage, now, &mut self.chance);

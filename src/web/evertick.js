@@ -317,11 +317,12 @@ export class Evertick {
   /** Whether this connection was let in. */
   #isIn = false;
   #anySeq = false;
-  /** How many messages the player has sent, and the last of them, the newest last. */
+  /** How many messages of the player have gone to the server, as it counts them. */
   #sent = 0;
+  /** The last messages, the newest last: `{type, data, id, text, number}`, the number being null until it goes. */
   #kept = [];
-  /** How many of those kept, the newest ones, wait for their turn to be sent again. */
-  #waiting = 0;
+  /** Those that were no longer kept when the server had not said yet whether it has them, the newest last. */
+  #unsure = [];
   /** Tries to come back since the last time that the server answered one. */
   #tries = 0;
   #retry = null;
@@ -343,6 +344,8 @@ export class Evertick {
    *   is to be shown anew. Where not `session.resumed`, the server was restarted: what was asked of it is void
    * - `client:ended` {reason}: it is over
    * - `client:state` {state, reason}: all of these, and `connecting`
+   * - `client:dropped` {count, packets}: so many packets never reach the server, for more had to wait than are kept;
+   *   `packets` are those that are still known, each {type, data}. Requests among them are rejected besides, with `lost`
    * - `client:sent` {type, id, data}, `client:latency` {ms}
    *
    * @param {string} type
@@ -425,16 +428,46 @@ export class Evertick {
   }
 
   /**
-   * Leaves for good: the player is gone from the world at once.
+   * Leaves for good: the player is gone from the world at once. Where the connection is lost it is as soon as the server
+   * hears of it: one try in the background comes back only to say so, and where that fails, `resume_grace_ms` ends the
+   * player. What waited to be sent is not sent any more. For this object it is over at once either way.
    *
    * @param {string} [reason]
    */
   close(reason = 'left') {
     if (!this.#socket && this.state !== 'lost') return;
-    const socket = this.#socket;
-    if (this.state === 'connected') this.#transmit('disconnect', { reason });
+    const [socket, isLost] = [this.#socket, this.state === 'lost'];
+    if (this.state === 'connected') {
+      // At once, also where others wait for their turn: it is the last.
+      this.#socket.send(JSON.stringify({ type: 'disconnect', data: { reason } }));
+      this.#emit('client:sent', { type: 'disconnect', data: { reason } });
+    }
     this.#finish('ended', new EvertickError('closed', reason));
     socket?.close(1000);
+    if (isLost && this.session.resume_token) this.#sayGoodbye(reason);
+  }
+
+  /** Takes the lost player up once more, only to end it. Nobody hears of it, and where it fails nothing is done. */
+  #sayGoodbye(reason) {
+    const socket = this.#newSocket();
+    const resume = { token: this.session.resume_token, seq: this.seq };
+    const say = (type, data) => socket.send(JSON.stringify({ type, data }));
+    const leave = () => socket.close(1000);
+    const timer = setTimeout(leave, REQUEST_TIMEOUT_MS);
+    socket.onmessage = ({ data }) => {
+      for (const { type } of jsonOf(data)?.packets ?? []) {
+        if (type === 'connected') say('auth_request', { version: PROTOCOL_VERSION, resume });
+        if (type === 'auth_response') say('disconnect', { reason });
+        if (type === 'auth_response' || type === 'error' || type === 'disconnect') return leave();
+      }
+    };
+    socket.onclose = () => clearTimeout(timer);
+    socket.onerror = () => {};
+  }
+
+  #newSocket() {
+    const Socket = this.#options.WebSocket ?? globalThis.WebSocket;
+    return new Socket(socketUrl(this.#options.url), SUBPROTOCOL);
   }
 
   /**
@@ -449,16 +482,15 @@ export class Evertick {
   #reset(options) {
     this.#options = { ...RECONNECT, ...options };
     this.#nextId = 1;
-    this.#sent = this.#tries = this.#waiting = 0;
-    this.#kept = [];
+    this.#sent = this.#tries = 0;
+    [this.#kept, this.#unsure] = [[], []];
     this.server = this.session = this.reason = this.latencyMs = null;
     this.seq = 0;
   }
 
   /** Begins a connection. */
   #open() {
-    const Socket = this.#options.WebSocket ?? globalThis.WebSocket;
-    const socket = new Socket(socketUrl(this.#options.url), SUBPROTOCOL);
+    const socket = this.#newSocket();
     this.#socket = socket;
     this.#isIn = this.#anySeq = false;
     this.#farewell = null;
@@ -476,23 +508,35 @@ export class Evertick {
     return this.state === 'connected' || this.state === 'lost';
   }
 
-  /** Counts and keeps a message, and sends it where the connection is there. */
+  /** Keeps a message, and sends it where the connection is there and nothing waits before it. */
   #transmit(type, data, id) {
-    const text = JSON.stringify(id === undefined ? { type, data } : { type, id, data });
-    this.#sent += 1;
-    this.#kept.push({ type, text });
-    if (this.#waiting > 0) this.#waiting += 1;
-    else if (this.state === 'connected') this.#socket.send(text);
-    if (this.#kept.length > KEPT_MESSAGES) this.#dropOldest();
+    const message = { type, data, id, text: JSON.stringify({ type, id, data }), number: null };
+    const waits = this.state !== 'connected' || this.#kept.at(-1)?.number === null;
+    this.#kept.push(message);
+    if (!waits) this.#go(message, this.#socket);
     this.#emit('client:sent', { type, id, data });
+    if (this.#kept.length > KEPT_MESSAGES) this.#dropOldest();
+  }
+
+  #go(message, socket) {
+    this.#sent += 1;
+    message.number = this.#sent;
+    socket.send(message.text);
   }
 
   #dropOldest() {
-    this.#kept.shift();
-    if (this.#waiting <= this.#kept.length) return;
-    // It was still to be sent: the server never takes it, so that it does not count.
-    this.#waiting -= 1;
-    this.#sent -= 1;
+    const oldest = this.#kept.shift();
+    // Whether one that went was taken, the server says after the next resume, if there is one.
+    if (oldest.number === null) return this.#dropped([oldest]);
+    this.#unsure.push(oldest);
+    if (this.#unsure.length > KEPT_MESSAGES) this.#unsure.shift();
+  }
+
+  /** These never reach the server, nor do `more` that nobody knows any more. */
+  #dropped(messages, more = 0) {
+    const packets = messages.map(({ type, data }) => ({ type, data }));
+    for (const { id } of messages) this.#reject(id, new EvertickError('lost', 'more had to wait than is kept'));
+    this.#emit('client:dropped', { count: packets.length + more, packets });
   }
 
   #receive(text) {
@@ -556,21 +600,19 @@ export class Evertick {
       // A replay goes on where the old connection stopped; a full state starts wherever the server is.
       if (!comesBack) [this.seq, this.#sent] = [this.#options.resume.seq, session.received];
       this.#anySeq = session.full_state;
-      const missing = Math.max(this.#sent - session.received, 0);
-      this.#kept = missing === 0 ? [] : this.#worthSending(this.#kept.slice(-missing));
-      // What is not sent again is never taken: the count goes on with what is.
-      this.#sent = session.received + this.#kept.length;
+      this.#takeStock(session.received);
     } else if (comesBack) {
       // The server was restarted, and nobody knows what it had taken: twice would be worse than never.
-      [this.seq, this.#sent, this.#kept] = [0, 0, []];
+      const waited = this.#kept.filter(({ number }) => number === null);
+      [this.seq, this.#sent, this.#kept, this.#unsure] = [0, 0, [], []];
       this.#rejectPending(new EvertickError('lost', 'the server was restarted'));
+      if (waited.length > 0) this.#dropped(waited);
     }
     this.session = session;
     this.reason = null;
     this.#isIn = true;
     this.#tries = 0;
     clearTimeout(this.#retry);
-    if (comesBack) this.#waiting = this.#kept.length;
     this.#resend(this.#socket);
     this.#closeLeft();
     this.#setState('connected');
@@ -578,6 +620,22 @@ export class Evertick {
     this.#startPulse();
     this.#opening?.resolve(session);
     this.#opening = null;
+  }
+
+  /** The server has taken so many messages: the others go again, or are lost. */
+  #takeStock(received) {
+    const isMissing = ({ number }) => number === null || number > received;
+    const untaken = this.#kept.filter(isMissing);
+    const gone = untaken.filter(({ number }) => number !== null).length;
+    const lost = this.#unsure.filter(isMissing);
+    const more = Math.max(this.#sent - received - gone - lost.length, 0);
+    this.#kept = this.#worthSending(untaken);
+    const superseded = untaken.filter((message) => !this.#kept.includes(message));
+    for (const { id, type } of superseded) this.#reject(id, new EvertickError('lost', `a newer ${type} went in its place`));
+    // What goes again has a new number: the server counts on from what it has taken.
+    for (const message of this.#kept) message.number = null;
+    [this.#sent, this.#unsure] = [received, []];
+    if (lost.length + more > 0) this.#dropped(lost, more);
   }
 
   /** Of what the server has not taken: all but what a newer one has taken the place of. */
@@ -590,12 +648,10 @@ export class Evertick {
   /** Sends again what waits, no faster than the server takes it; what is sent meanwhile waits behind it. */
   #resend(socket) {
     // Lost again: the next connection begins anew.
-    if (this.#socket !== socket || this.#waiting === 0) return;
-    const first = this.#kept.length - this.#waiting;
-    const now = this.#kept.slice(first, first + RESENT_AT_ONCE);
-    for (const { text } of now) socket.send(text);
-    this.#waiting -= now.length;
-    if (this.#waiting > 0) setTimeout(() => this.#resend(socket), RESEND_PAUSE_MS);
+    if (this.#socket !== socket) return;
+    const waiting = this.#kept.filter(({ number }) => number === null);
+    for (const message of waiting.slice(0, RESENT_AT_ONCE)) this.#go(message, socket);
+    if (waiting.length > RESENT_AT_ONCE) setTimeout(() => this.#resend(socket), RESEND_PAUSE_MS);
   }
 
   #settle(type, re, data) {
@@ -631,7 +687,6 @@ export class Evertick {
     clearTimeout(this.#retry);
     const socket = this.#socket;
     this.#socket = null;
-    this.#waiting = 0;
     // It stays open, and is held: browsers close what nobody holds any more.
     if (socket && socket.readyState !== WEBSOCKET_CLOSED) this.#left.add(socket);
     const { reconnect_attempts: attempts, reconnect_delay_ms: first } = this.#options;
@@ -696,11 +751,14 @@ export class Evertick {
   }
 
   #rejectPending(error) {
-    for (const { reject, timer } of this.#pending.values()) {
-      clearTimeout(timer);
-      reject(error);
-    }
-    this.#pending.clear();
+    for (const id of this.#pending.keys()) this.#reject(id, error);
+  }
+
+  #reject(id, error) {
+    const { reject, timer } = this.#pending.get(id) ?? {};
+    if (!this.#pending.delete(id)) return;
+    clearTimeout(timer);
+    reject(error);
   }
 
   #setState(state) {

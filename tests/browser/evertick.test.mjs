@@ -480,6 +480,134 @@ describe('coming back', () => {
     client.close();
   });
 
+  it('says so where more waits than is kept: requests are refused, and the page hears of the rest', async () => {
+    const { client, socket } = await join();
+    const dropped = [];
+    client.on('client:dropped', ({ count, packets }) => dropped.push([count, packets]));
+    socket.ends(1006);
+    say(client, 'first');
+    const asked = client.request('get_game_state', { deep: true });
+    for (let n = 0; n < KEPT_MESSAGES; n += 1) say(client, String(n));
+    await refused(asked, 'lost');
+    // The ping of `join` was on its way: whether the server has that nobody knows yet.
+    assert.deepEqual(dropped, [
+      [1, [{ type: 'chat', data: { channel: 'local', message: 'first' } }]],
+      [1, [{ type: 'get_game_state', data: { deep: true } }]],
+    ]);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 0 } });
+    assert.deepEqual(dropped.slice(2).map(([count, packets]) => [count, packets.map(({ type }) => type)]), [[1, ['ping']]]);
+    assert.equal(words(second)[0], '0');
+    client.close();
+  });
+
+  it('says so where more was on its way over a dead line than is kept', async () => {
+    const { client, socket } = await join();
+    const dropped = [];
+    client.on('client:dropped', ({ count, packets }) => dropped.push([count, packets.length, packets.at(-1).data.message]));
+    const [first] = [client.request('get_game_state'), ...Array.from({ length: 3 * KEPT_MESSAGES }, (_, n) => say(client, String(n)))];
+    assert.equal(words(socket).length, 3 * KEPT_MESSAGES);
+    socket.ends(1006);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    // The ping, the request and ten words were taken: the rest of what is not kept any more is lost.
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 12 } });
+    assert.deepEqual(dropped, [[2 * KEPT_MESSAGES - 10, KEPT_MESSAGES, String(2 * KEPT_MESSAGES - 1)]]);
+    assert.equal(words(second)[0], String(2 * KEPT_MESSAGES));
+    second.batch(1, { type: 'game_state', re: socket.lastOf('get_game_state').id, data: { you: 1 } });
+    assert.deepEqual(await first, { you: 1 });
+    client.close();
+  });
+
+  it('says what waited for a server that was restarted', async () => {
+    const { client, socket } = await join();
+    const dropped = [];
+    client.on('client:dropped', ({ count }) => dropped.push(count));
+    say(client, 'before');
+    socket.ends(1001);
+    say(client, 'while away');
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, resumed: false, full_state: true } });
+    assert.deepEqual(dropped, [1], 'nobody knows of the other');
+    client.close();
+  });
+
+  describe('only to leave', () => {
+    /** Closes while it is lost: the socket that is to say so. */
+    async function leaves(before) {
+      const { client, socket } = await join();
+      const heard = told(client);
+      socket.ends(1006);
+      say(client, 'too late');
+      const abandoned = before ? tries(before) : null;
+      const last = Socket.last;
+      client.close('bedtime');
+      assert.notEqual(Socket.last, last, 'the player is still in the world');
+      assert.deepEqual([client.state, heard.at(-1), heard.length], ['ended', 'ended: closed', 2]);
+      return { client, heard, abandoned, goodbye: Socket.last };
+    }
+
+    it('happens in the background, once, and nothing else is said', async () => {
+      const { client, heard, goodbye } = await leaves();
+      goodbye.batch(0, { type: 'connected', data: CONNECTED });
+      goodbye.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+      assert.deepEqual(goodbye.sent, [
+        { type: 'auth_request', data: { version: 1, resume: { token: 'first', seq: 0 } } },
+        { type: 'disconnect', data: { reason: 'bedtime' } },
+      ]);
+      assert.equal(goodbye.closed, 1000);
+      goodbye.ends(1000);
+      mock.timers.tick(60_000);
+      assert.deepEqual([client.state, heard.length, Socket.last], ['ended', 2, goodbye]);
+    });
+
+    it('takes the place of a try that is under way', async () => {
+      const { abandoned, goodbye } = await leaves(1000);
+      assert.equal(abandoned.closed, 1000);
+      abandoned.batch(0, { type: 'connected', data: CONNECTED });
+      assert.deepEqual(abandoned.sent, []);
+      goodbye.batch(0, { type: 'connected', data: CONNECTED });
+      goodbye.batch(0, { type: 'error', data: { code: 'session_expired', message: 'it is gone' } });
+      assert.deepEqual([goodbye.sent.length, goodbye.closed], [1, 1000]);
+    });
+
+    it('gives up quietly', async () => {
+      const { heard, goodbye } = await leaves();
+      goodbye.ends(1006);
+      mock.timers.tick(60_000);
+      const { goodbye: silent } = await leaves();
+      mock.timers.tick(9_999);
+      assert.equal(silent.closed, null);
+      mock.timers.tick(1);
+      assert.deepEqual([silent.closed, heard.length], [1000, 2]);
+    });
+
+    it('does not keep the next player out', async () => {
+      const { client, goodbye } = await leaves();
+      client.connect({ url: 'ws://127.0.0.1:1/ws', WebSocket: Socket, guest: 'Ada' });
+      const next = Socket.last;
+      next.batch(0, { type: 'connected', data: CONNECTED });
+      next.batch(0, { type: 'auth_response', data: SESSION });
+      goodbye.batch(0, { type: 'connected', data: CONNECTED });
+      goodbye.batch(0, { type: 'auth_response', data: RESUMED });
+      assert.deepEqual([client.state, client.session.resume_token, goodbye.closed, next.closed], ['connected', 'first', 1000, null]);
+      client.close();
+    });
+  });
+
+  it('says goodbye before what still waits for its turn', async () => {
+    const { client, socket } = await join();
+    socket.ends(1006);
+    for (let n = 0; n < 50; n += 1) say(client, String(n));
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+    client.close('bedtime');
+    assert.deepEqual([second.sent.at(-1), second.closed], [{ type: 'disconnect', data: { reason: 'bedtime' } }, 1000]);
+  });
+
   it('keeps the last messages only', async () => {
     const { client, socket } = await join();
     socket.ends(1006);

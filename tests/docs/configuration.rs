@@ -103,6 +103,7 @@ fn the_constants() {
         ("RESUME_TOKENS", limits::RESUME_TOKENS),
         ("RESEND_MESSAGES", limits::RESEND_MESSAGES),
         ("INFLATE_COST", limits::INFLATE_COST as usize),
+        ("RESEND_AT_ONCE", limits::RESEND_AT_ONCE),
         ("INBOX_LINE", limits::INBOX_LINE),
         ("CALLS_GAME", limits::CALLS_GAME),
         ("PARTING_BYTES", limits::PARTING_BYTES),

@@ -33,6 +33,11 @@ impl Scenario for Hall {
         Opponent::default()
     }
 
+    /// An opponent is told who is lost, and may win by it.
+    fn is_blind_to_losses(&self) -> bool {
+        false
+    }
+
     fn tick_over(&mut self, world: &World<'_, Connect4>) -> Result<(), String> {
         for told in world.told {
             let ServerPacket::Game(Out::MatchState(state)) = &told.packet else { continue };

@@ -237,18 +237,23 @@ struct Known {
     /// Those whom a `game_state` left out: they are gone, which is still to be told, or the player is in an exit and
     /// will be told everything afresh.
     left_out: BTreeSet<PlayerId>,
+    /// Something was missed, and the `game_state` that makes it good has not come.
+    is_void: bool,
 }
 
 impl Known {
     fn hear(&mut self, me: PlayerId, packet: &Out) -> Result<(), String> {
-        let Known { players: known, at, left_out } = self;
+        let Known { players: known, at, left_out, is_void } = self;
         match packet {
             Out::GameState(state) => {
+                *is_void = false;
                 let now: BTreeSet<PlayerId> = state.players.iter().map(|player| player.id).collect();
                 left_out.extend(known.difference(&now));
                 *at = state.players.iter().map(|player| (player.id, player.position)).collect();
                 *known = now;
             }
+            // What happens in the tick of a `game_state` is told before it.
+            _ if *is_void => {}
             Out::PlayerJoinedArea { players } => {
                 if let Some(again) = players.iter().find(|player| player.id == me || !known.insert(player.id))
                 {
@@ -354,6 +359,10 @@ impl Script<Eternity> for Walker {
             _ => {}
         }
         Ok(())
+    }
+
+    fn is_told_afresh(&mut self) {
+        self.known.is_void = true;
     }
 }
 

@@ -64,7 +64,7 @@ impl Stage {
     /// Somebody whose connection is lost comes back over another.
     fn come_back(&mut self, visitor: &mut Visitor, encoding: Encoding, token: &str) -> AuthResponse {
         visitor.conn = self.shell.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), 1 << 20).unwrap();
-        visitor.reader.reopen(None);
+        visitor.reader.reopen(encoding, None);
         self.shell.receive(visitor.conn, &mut opening(encoding));
         self.shell.attend(usize::MAX);
         let resume = Some(Resume { token: token.to_owned(), seq: visitor.reader.seq() });
@@ -236,7 +236,7 @@ fn a_try_that_comes_late_is_refused() {
         ClientControl::AuthRequest(AuthRequest { version: 1, resume, ..AuthRequest::default() })
     };
     ann.conn = stage.shell.accept(IpAddr::V4(Ipv4Addr::LOCALHOST), 1 << 20).unwrap();
-    ann.reader.reopen(None);
+    ann.reader.reopen(Encoding::Json, None);
     stage.shell.receive(ann.conn, &mut opening(Encoding::Json));
     stage.say(&ann, Encoding::Json, Kind::Control, &request(&first));
     // Neither the answer nor the ping behind it is read yet.

@@ -34,11 +34,33 @@ pub(crate) enum In {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Out {
-    Welcome { who: PlayerId },
-    Positions { region: RegionId, steps: Vec<(PlayerId, u32)> },
-    Said { from: PlayerId, n: u32, region: RegionId, text: String },
-    Shouted { from: PlayerId, n: u32, text: String },
-    Here { region: Option<RegionId>, players: Vec<PlayerId> },
+    Welcome {
+        who: PlayerId,
+    },
+    Positions {
+        region: RegionId,
+        steps: Vec<(PlayerId, u32)>,
+    },
+    Said {
+        from: PlayerId,
+        n: u32,
+        region: RegionId,
+        text: String,
+    },
+    Shouted {
+        from: PlayerId,
+        n: u32,
+        text: String,
+    },
+    Here {
+        region: Option<RegionId>,
+        players: Vec<PlayerId>,
+    },
+    /// Everything there is to know: where one stands, and who has taken how many steps there.
+    Afresh {
+        place: Option<RegionId>,
+        steps: Vec<(PlayerId, u32)>,
+    },
 }
 
 /// Somebody in the paddock.
@@ -53,6 +75,9 @@ struct Walker {
 /// How often anybody had been behind and was told everything afresh, in all runs.
 pub(crate) static CAUGHT_UP: AtomicU64 = AtomicU64::new(0);
 
+/// How often anybody was told everything afresh that had come back, in all runs.
+pub(crate) static AFRESH: AtomicU64 = AtomicU64::new(0);
+
 type Places = Arc<Mutex<BTreeMap<PlayerId, Option<RegionId>>>>;
 
 /// The rules. Who is where changes at the end of a tick only.
@@ -60,6 +85,7 @@ type Places = Arc<Mutex<BTreeMap<PlayerId, Option<RegionId>>>>;
 pub(crate) struct Rules {
     walkers: BTreeMap<PlayerId, Walker>,
     behind: BTreeSet<PlayerId>,
+    afresh: BTreeSet<PlayerId>,
     places: Places,
 }
 
@@ -76,7 +102,7 @@ impl Game for Rules {
         match packet {
             Out::Positions { .. } => Priority::Low,
             Out::Said { .. } | Out::Shouted { .. } => Priority::Normal,
-            Out::Here { .. } => Priority::High,
+            Out::Here { .. } | Out::Afresh { .. } => Priority::High,
             Out::Welcome { .. } => Priority::Critical,
         }
     }
@@ -104,6 +130,11 @@ impl Game for Rules {
                 assert!(departure != Departure::Closed(Code::Internal));
                 self.walkers.remove(&player).expect("whoever leaves was there");
                 self.behind.remove(&player);
+                self.afresh.remove(&player);
+            }
+            Input::Resumed { player, full_state: true } => {
+                assert!(self.walkers.contains_key(&player), "whoever comes back is there");
+                self.afresh.insert(player);
             }
             Input::CaughtUp { player } => {
                 assert!(self.walkers.contains_key(&player), "whoever catches up is there");
@@ -135,6 +166,11 @@ impl Game for Rules {
         }
         for player in std::mem::take(&mut self.behind) {
             self.tell_all(ctx, player);
+        }
+        for player in std::mem::take(&mut self.afresh) {
+            let place = self.walkers.get(&player).and_then(|walker| walker.place);
+            ctx.send(To::Player(player), &Out::Afresh { place, steps: self.steps_at(place) });
+            AFRESH.fetch_add(1, Ordering::Relaxed);
         }
         assert_eq!(ctx.online(), self.walkers.len());
         let places = self.walkers.iter().map(|(player, walker)| (*player, walker.place)).collect();
@@ -169,11 +205,14 @@ impl Rules {
     /// Tells somebody who had been behind where everybody around is.
     fn tell_all(&self, ctx: &mut Context<'_, Self>, player: PlayerId) {
         let Some(here) = self.walkers.get(&player).and_then(|walker| walker.place) else { return };
-        let steps = |region| {
-            let inside = self.walkers.iter().filter(move |(_, walker)| walker.place == Some(region));
-            inside.map(|(player, walker)| (*player, walker.steps)).collect()
-        };
-        ctx.send(To::Player(player), &Out::Positions { region: here, steps: steps(here) });
+        let steps = self.steps_at(Some(here));
+        ctx.send(To::Player(player), &Out::Positions { region: here, steps });
+    }
+
+    /// Who stands there, or nowhere, and how many steps each has taken.
+    fn steps_at(&self, place: Option<RegionId>) -> Vec<(PlayerId, u32)> {
+        let inside = self.walkers.iter().filter(|(_, walker)| walker.place == place);
+        inside.map(|(player, walker)| (*player, walker.steps)).collect()
     }
 }
 
@@ -247,6 +286,11 @@ impl Scenario for Paddock {
                     before.get(&told.player).copied().flatten() == *region
                 }
                 ServerPacket::Game(Out::Welcome { who }) => *who == told.player,
+                ServerPacket::Game(Out::Afresh { place, steps }) => {
+                    let there = places.iter().filter(|(_, there)| *there == place).map(|(player, _)| *player);
+                    places.get(&told.player) == Some(place)
+                        && there.eq(steps.iter().map(|(player, _)| *player))
+                }
                 ServerPacket::Game(Out::Shouted { .. }) | ServerPacket::Control(_) => true,
             };
             if !may_hear {
@@ -325,7 +369,7 @@ impl Script<Rules> for Person {
                     return Err(format!("word {n} of {from} comes behind its word {last}"));
                 }
             }
-            Out::Positions { steps, .. } => {
+            Out::Positions { steps, .. } | Out::Afresh { steps, .. } => {
                 for (player, step) in steps {
                     let last = self.steps.insert(*player, *step).unwrap_or(0);
                     if last > *step {
@@ -336,5 +380,10 @@ impl Script<Rules> for Person {
             Out::Here { .. } => {}
         }
         Ok(())
+    }
+
+    /// Who was lost at once is not told that it is welcome.
+    fn is_told_afresh(&mut self) {
+        self.welcomed = true;
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{Folder, PATIENCE, Served};
 use serde_json::{Value, json};
+use std::io::ErrorKind;
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 use tungstenite::{Message, WebSocket};
@@ -29,7 +30,11 @@ impl Visitor {
     /// The next packet that is the one.
     fn wait(&mut self, is_it: impl Fn(&Value) -> bool) -> Value {
         loop {
-            let message = self.ws.read().unwrap();
+            let message = match self.ws.read() {
+                // A read with a deadline ends with every signal, such as that a child of another test has ended.
+                Err(tungstenite::Error::Io(error)) if error.kind() == ErrorKind::Interrupted => continue,
+                message => message.unwrap(),
+            };
             let Ok(text) = message.into_text() else { continue };
             let Ok(batch) = serde_json::from_str::<Value>(&text) else { continue };
             let packets = batch["packets"].as_array().unwrap();

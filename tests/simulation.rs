@@ -49,9 +49,15 @@ fn a_game_of_regions_and_chat_under_every_fault() {
 #[cfg(feature = "eternity")]
 #[test]
 fn eternity_under_every_fault() {
-    answers_met_failing_disks(&sweep(eternity::Shards::default));
+    #[cfg(not(feature = "storage"))]
+    sweep(eternity::Shards::default);
+    #[cfg(feature = "storage")]
+    answers_met_failing_disks(&sweep(eternity::Shards::with_lobby));
     #[cfg(feature = "storage")]
     if number("SEED").is_none() {
+        let came_out = eternity::CAME_OUT.load(Ordering::Relaxed);
+        println!("{came_out} accounts came out of the lobby");
+        assert!(came_out > 100, "nobody came out of the lobby");
         let found = eternity::FOUND.load(Ordering::Relaxed);
         println!("{found} characters that were told of are on the disk");
         assert!(found > 100, "nobody was told of anybody who is kept");

@@ -53,6 +53,8 @@ pub(super) struct Client<G: Game, S> {
     quiet: bool,
     /// It has sent its last message.
     left: bool,
+    /// So many packets of the last input came before it played as anybody.
+    before_playing: usize,
     /// What it keeps to come back, and the id with which it asked for that.
     resumption: Resumption,
     auth_id: Option<u32>,
@@ -94,6 +96,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             tries_again: false,
             quiet: false,
             left: false,
+            before_playing: 0,
             resumption: Resumption::default(),
             auth_id: None,
             is_recoded: false,
@@ -133,7 +136,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
                 }
             }
             Conduct::Stranger => self.out.extend(hostile::request(&mut self.chance)),
-            _ if self.reader.player().is_none() => self.before_auth(),
+            _ if !self.reader.has_come_in() => self.before_auth(),
             Conduct::Honest => self.play(),
             Conduct::Garbler if self.chance.chance(0.2) => self.garble(),
             Conduct::Garbler => self.play(),
@@ -151,17 +154,26 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         }
         let (mut heard, mut packets) = (Vec::new(), Vec::new());
         self.reader.receive(input, &mut heard)?;
+        self.before_playing = 0;
         for heard in heard {
             match heard {
                 Heard::Packet(packet) => {
                     self.hear(&packet)?;
                     packets.push(packet);
+                    if self.reader.player().is_none() {
+                        self.before_playing = packets.len();
+                    }
                 }
                 Heard::Ping(payload) => self.frame(OpCode::Pong, &payload),
                 Heard::Close(code) => self.close(code),
             }
         }
         Ok(packets)
+    }
+
+    /// How many of the packets that were returned last it heard before it played as anybody.
+    pub(super) fn before_playing(&self) -> usize {
+        self.before_playing
     }
 
     /// The bytes that go to the socket; takes at most `most`.
@@ -273,14 +285,23 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         match &packet.packet {
             ServerPacket::Control(ServerControl::Connected { .. }) if self.is_away() => self.ask_to_resume(),
             ServerPacket::Control(ServerControl::Connected { .. }) => self.before_auth(),
-            ServerPacket::Control(ServerControl::AuthResponse(response)) => self.enter(response)?,
+            ServerPacket::Control(ServerControl::AuthResponse(response)) => {
+                self.enter(response)?;
+                if response.player_id.is_none() {
+                    self.script.is_in_lobby(&response.characters);
+                }
+            }
             // Storage or hashing would not: one may try again.
             ServerPacket::Control(ServerControl::Error { code: Code::Busy | Code::Internal, .. }) => {
-                self.tries_again = self.reader.player().is_none();
+                self.tries_again = !self.reader.has_come_in();
+                self.script.is_refused();
             }
+            ServerPacket::Control(ServerControl::Error { .. }) => self.script.is_refused(),
             ServerPacket::Control(_) => {}
             ServerPacket::Game(out) => {
-                let me = self.reader.player().ok_or("a game's packet before auth")?;
+                let me = self.reader.player().or_else(|| self.script.comes_out_as(out));
+                let Some(me) = me else { return Ok(()) };
+                self.reader.become_player(me);
                 self.script.hear(me, out)?;
             }
         }

@@ -197,6 +197,16 @@ impl<Out: DeserializeOwned> Reader<Out> {
         self.counts.player
     }
 
+    /// Whether it was ever let in, into the game or its lobby.
+    pub fn has_come_in(&self) -> bool {
+        self.counts.player.is_some() || self.counts.is_in
+    }
+
+    /// Notes that the client has come out of the lobby as that player.
+    pub fn become_player(&mut self, player: PlayerId) {
+        self.counts.player = Some(player);
+    }
+
     /// The number of the last batch.
     pub fn seq(&self) -> u64 {
         self.counts.seq
@@ -363,21 +373,26 @@ impl Counts {
         }
         match &packet.packet {
             ServerPacket::Control(ServerControl::AuthResponse(response)) => {
-                let player = response.player_id.ok_or("a guest has a player id")?;
+                let player = response.player_id;
+                if response.guest && player.is_none() {
+                    return Err("a guest has a player id".to_owned());
+                }
                 if std::mem::replace(&mut self.is_in, true) {
                     return Err("a second auth_response".to_owned());
                 }
                 (self.any, self.replayed) = (response.full_state, (response.replayed, head.tick));
-                match self.player.replace(player) {
+                match self.player {
                     None if !response.resumed => {
-                        self.any = false;
+                        (self.any, self.player) = (false, player);
                         Ok(())
                     }
-                    Some(before) if response.resumed && before == player => Ok(()),
+                    Some(_) if response.resumed && self.player == player => Ok(()),
                     before => Err(format!("{before:?} became {response:?}")),
                 }
             }
-            ServerPacket::Game(_) if self.player.is_none() => Err("a game's packet before auth".to_owned()),
+            ServerPacket::Game(_) if self.player.is_none() && !self.is_in => {
+                Err("a game's packet before auth".to_owned())
+            }
             _ => Ok(()),
         }
     }

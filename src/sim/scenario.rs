@@ -3,7 +3,7 @@
 use crate::account::{Hasher, Store};
 use crate::engine::{Engine, Game, Settings};
 use crate::ids::{GameId, PlayerId};
-use crate::packet::ServerPacket;
+use crate::packet::{Character, ServerPacket};
 use crate::random::Random;
 use crate::time::Tick;
 use serde::de::DeserializeOwned;
@@ -97,6 +97,20 @@ pub enum Who {
 pub trait Script<G: Game> {
     /// What it does next; `None`: nothing for now.
     fn act(&mut self, chance: &mut Random) -> Option<G::In>;
+
+    /// It has come in with an account that plays as nobody yet, and has these characters.
+    fn is_in_lobby(&mut self, characters: &[Character]) {
+        let _ = characters;
+    }
+
+    /// In the lobby it hears a packet of the game: who it plays as from that one on; `None`: nobody yet.
+    fn comes_out_as(&mut self, packet: &G::Out) -> Option<PlayerId> {
+        let _ = packet;
+        None
+    }
+
+    /// Something that it asked was refused.
+    fn is_refused(&mut self) {}
 
     /// It hears a packet of the game, `me` being its own player.
     ///

@@ -129,7 +129,7 @@ impl<S: Scenario> Sim<S> {
                 of_game.into_iter().try_for_each(|out| self.scenario.heard(out, disk.store()))?;
             }
             if let Some(player) = link.client.reader.player() {
-                self.report.spared += self.checks.heard(player, &packets)?;
+                self.report.spared += self.checks.heard(player, &packets[link.client.before_playing()..])?;
             }
         }
         let link = &mut self.links[at];

@@ -15,7 +15,7 @@ use evertick::games::eternity::place::{LocationId, Point};
 use evertick::games::eternity::world::Spot;
 use evertick::games::eternity::{Eternity, In, Out, Settings, World as Map};
 use evertick::ids::{PlayerId, RegionId};
-use evertick::packet::ServerPacket;
+use evertick::packet::{Character, ServerPacket};
 use evertick::random::Random;
 #[cfg(feature = "storage")]
 use evertick::sim::{Caller, Who};
@@ -41,6 +41,10 @@ fn map() -> Map {
 #[cfg(feature = "storage")]
 pub(crate) static FOUND: AtomicU64 = AtomicU64::new(0);
 
+/// How many accounts came out of the lobby into the world, in all runs.
+#[cfg(feature = "storage")]
+pub(crate) static CAME_OUT: AtomicU64 = AtomicU64::new(0);
+
 /// The game, watched.
 pub(crate) struct Shards {
     map: Map,
@@ -51,6 +55,17 @@ pub(crate) struct Shards {
     /// Characters that were found on the disk.
     #[cfg(feature = "storage")]
     kept: BTreeSet<PlayerId>,
+    /// Half of those who have an account have chosen no character yet.
+    #[cfg(feature = "storage")]
+    has_lobby: bool,
+}
+
+#[cfg(feature = "storage")]
+impl Shards {
+    /// With accounts that come into the lobby.
+    pub(crate) fn with_lobby() -> Shards {
+        Shards { has_lobby: true, ..Shards::default() }
+    }
 }
 
 impl Default for Shards {
@@ -61,6 +76,8 @@ impl Default for Shards {
             known: BTreeMap::new(),
             #[cfg(feature = "storage")]
             kept: BTreeSet::new(),
+            #[cfg(feature = "storage")]
+            has_lobby: false,
         }
     }
 }
@@ -82,7 +99,8 @@ impl Scenario for Shards {
     #[cfg(feature = "storage")]
     fn storage(&mut self) -> Option<(Box<dyn Store>, Box<dyn Hasher>)> {
         let (mut store, hasher) = crate::member::storage();
-        crate::resident::people(&mut *store, Eternity::NAME);
+        let has_lobby = self.has_lobby;
+        crate::resident::people(&mut *store, Eternity::NAME, |account| has_lobby && account % 8 < 2);
         Some((store, hasher))
     }
 
@@ -140,12 +158,14 @@ impl Scenario for Shards {
     }
 
     fn tick_over(&mut self, world: &World<'_, Eternity>) -> Result<(), String> {
-        for told in world.told {
+        // Of the lobby nobody is told anything but what it asked.
+        for told in world.told.iter().filter(|told| !told.player.is_in_lobby()) {
             if let ServerPacket::Game(packet) = &told.packet {
                 self.hear(told.player, packet)?;
             }
         }
-        let members: BTreeMap<PlayerId, Option<RegionId>> = world.engine.members(world.game).collect();
+        let members = world.engine.members(world.game).filter(|(player, _)| !player.is_in_lobby());
+        let members: BTreeMap<PlayerId, Option<RegionId>> = members.collect();
         self.places.retain(|player, _| members.contains_key(player));
         self.known.retain(|player, _| members.contains_key(player));
         for (player, region) in &members {
@@ -297,6 +317,10 @@ pub(crate) struct Walker {
     said: u32,
     /// The character that it plays; 0 for a guest.
     own: u32,
+    /// The one that it may choose while it is in the lobby.
+    choice: Option<u32>,
+    /// In the lobby it asks one thing at a time, and nothing more once it enters: this is what waits for its answer.
+    asked: Option<In>,
     /// How many more it has asked for.
     named: u32,
     /// Its words may be changed on their way; it says so in all of them.
@@ -307,6 +331,9 @@ pub(crate) struct Walker {
 
 impl Script<Eternity> for Walker {
     fn act(&mut self, chance: &mut Random) -> Option<In> {
+        if let Some(choice) = self.choice {
+            return self.asked.is_none().then(|| self.choose(choice, chance));
+        }
         let (_, at) = self.place?;
         Some(match chance.below(100) {
             0..5 => return None,
@@ -339,6 +366,25 @@ impl Script<Eternity> for Walker {
         })
     }
 
+    fn is_refused(&mut self) {
+        self.asked = None;
+    }
+
+    fn is_in_lobby(&mut self, characters: &[Character]) {
+        self.choice = characters.first().map(|character| character.id);
+    }
+
+    fn comes_out_as(&mut self, packet: &Out) -> Option<PlayerId> {
+        let Out::GameState(state) = packet else {
+            self.asked.take_if(|asked| !matches!(asked, In::CharacterSelect { .. }));
+            return None;
+        };
+        self.choice = None;
+        #[cfg(feature = "storage")]
+        CAME_OUT.fetch_add(1, Ordering::Relaxed);
+        Some(state.you.id)
+    }
+
     fn hear(&mut self, me: PlayerId, packet: &Out) -> Result<(), String> {
         self.known.hear(me, packet)?;
         self.own = if me.is_guest() { 0 } else { me.0 };
@@ -367,6 +413,21 @@ impl Script<Eternity> for Walker {
 }
 
 impl Walker {
+    /// In the lobby: mostly enters with the character that is there.
+    fn choose(&mut self, choice: u32, chance: &mut Random) -> In {
+        let wish = match chance.below(6) {
+            0 => {
+                self.named += 1;
+                let name = format!("Other {choice}-{}", self.named);
+                In::CharacterCreate { name, faction: Faction::Umbral, class: Class::Mage }
+            }
+            1 => In::GetGameState,
+            _ => In::CharacterSelect { character_id: choice },
+        };
+        self.asked = Some(wish.clone());
+        wish
+    }
+
     fn arrive(&mut self, location: &evertick::games::eternity::packets::Location, at: Point) {
         self.place = Some((location.id, at));
         self.exits = location.exits.iter().map(|exit| (exit.to_location_id, exit.position)).collect();

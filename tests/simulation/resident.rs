@@ -44,8 +44,9 @@ pub(crate) fn settle(store: &mut dyn Store) {
     commit(store, (1..=RESIDENTS).map(open).collect());
 }
 
-/// Gives each of them a character of Eternity's, of the account's own number, and has it chosen.
-pub(crate) fn people(store: &mut dyn Store, game: &'static str) {
+/// Gives each of them a character of Eternity's, of the account's own number, and has it chosen, but for those who are to come
+/// into the lobby.
+pub(crate) fn people(store: &mut dyn Store, game: &'static str, in_lobby: impl Fn(u32) -> bool) {
     let put = |collection: &str, key: String, name: Option<String>, value: serde_json::Value| Change::Put {
         id: RecordId::new(game, collection, key),
         name,
@@ -60,7 +61,9 @@ pub(crate) fn people(store: &mut dyn Store, game: &'static str) {
             "hp": 50, "mana": 50, "gold": 0, "inventory": {}, "place": null,
         });
         changes.push(put("character", account.to_string(), Some(name.to_lowercase()), character));
-        changes.push(put("account", account.to_string(), None, json!({ "selected": account })));
+        if !in_lobby(account) {
+            changes.push(put("account", account.to_string(), None, json!({ "selected": account })));
+        }
     }
     commit(store, vec![Request::Write { changes, events: Vec::new() }]);
 }

@@ -73,6 +73,8 @@ pub(super) struct Peer {
     pub(super) accounted: usize,
 }
 
+const _: () = assert!(size_of::<Peer>() <= 544, "there are as many of these as connections");
+
 impl Peer {
     pub(super) fn new(ip: IpAddr, now: Time) -> Peer {
         Peer {
@@ -232,7 +234,7 @@ impl Core {
             inflater: Inflater::default(),
             senders: Vec::new(),
             parting_bytes: 0,
-            encode: Vec::new(),
+            encode: Vec::with_capacity(limits::BATCH_BYTES),
             gathering: Gathering::default(),
             failed_at: None,
             tap: None,

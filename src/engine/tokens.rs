@@ -72,12 +72,19 @@ pub(super) struct Survivor {
     pub(super) expires: WallMs,
 }
 
+/// The first half of a digest, which no two tokens have in common either: there are as many of these as players.
+type Short = [u8; 16];
+
+fn short(token: TokenDigest) -> Short {
+    std::array::from_fn(|at| token.0[at])
+}
+
 /// All tokens.
 #[derive(Debug)]
 pub(super) struct Tokens {
     secrets: Secrets,
     /// Who holds the seat that a token is for.
-    holders: HashMap<TokenDigest, ConnId>,
+    holders: HashMap<Short, ConnId>,
     survivors: BTreeMap<TokenDigest, Survivor>,
 }
 
@@ -96,18 +103,18 @@ impl Tokens {
 
     /// Who holds the seat that it is for.
     pub(super) fn holder(&self, token: TokenDigest) -> Option<ConnId> {
-        self.holders.get(&token).copied()
+        self.holders.get(&short(token)).copied()
     }
 
     /// A seat is held by `conn` from here on.
     pub(super) fn hold(&mut self, tokens: &SeatTokens, conn: ConnId) {
-        self.holders.extend(tokens.valid().map(|token| (token, conn)));
+        self.holders.extend(tokens.valid().map(|token| (short(token), conn)));
     }
 
     /// A seat is given up: nothing resumes it any more.
     pub(super) fn void(&mut self, tokens: &SeatTokens) {
         for token in tokens.valid() {
-            self.holders.remove(&token);
+            self.holders.remove(&short(token));
         }
     }
 
@@ -120,7 +127,7 @@ impl Tokens {
     /// The newest token has arrived: the older one is spent.
     pub(super) fn confirm(&mut self, tokens: &mut SeatTokens) {
         for spent in std::mem::take(&mut tokens.older) {
-            self.holders.remove(&spent);
+            self.holders.remove(&short(spent));
         }
     }
 

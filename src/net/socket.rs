@@ -181,7 +181,10 @@ pub(super) struct Sockets {
 impl Sockets {
     /// None yet, and room for many.
     pub(super) fn new() -> Sockets {
-        Sockets { entries: Vec::with_capacity(RESERVED_PEERS), ready: VecDeque::new() }
+        Sockets {
+            entries: Vec::with_capacity(RESERVED_PEERS),
+            ready: VecDeque::with_capacity(RESERVED_PEERS),
+        }
     }
 
     /// Puts a new connection's socket into its slot.

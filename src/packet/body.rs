@@ -3,7 +3,7 @@
 //! A [`Body`] never changes while anybody has a handle on it. [`Bodies`] keeps a handle of its own on those that it made,
 //! and once nobody else has one writes the next packet of about that size there: what a server says in a steady tick
 //! takes no memory that was not there a moment before. They are used again in the order in which they were made, so that one
-//! look at the oldest says whether there is any; a body that somebody has for longer than `LIFETIME` is no longer waited
+//! look at the oldest says whether there is any, and one at the newest, which may have been gone at once; a body that somebody has for longer than `LIFETIME` is no longer waited
 //! for, and is freed by the last who has it. A body that is kept keeps nothing but itself.
 //!
 //! Bounds: a body has at most a quarter more memory than bytes, and all that are kept for later at most what
@@ -107,6 +107,15 @@ impl Bodies {
             }
             self.bytes -= room_of(size);
         }
+        // What was made last may have been for somebody who took it at once.
+        if let Some((made, last)) = ring.bodies.back_mut()
+            && let Some(room) = Arc::get_mut(&mut last.0)
+        {
+            room.clear();
+            room.extend_from_slice(bytes);
+            *made = self.now;
+            return last.clone();
+        }
         if self.bytes + room_of(size) > self.most {
             return Body::from(bytes);
         }
@@ -182,6 +191,15 @@ mod tests {
         drop(kept);
         assert_eq!(at(&bodies.make(b"later")), place);
         assert_eq!(&*second, b"second", "what somebody has never changes");
+    }
+
+    #[test]
+    fn what_is_gone_at_once_does_not_wait_for_what_is_held() {
+        let mut bodies = Bodies::new(1 << 20);
+        let held = bodies.make(b"held");
+        let place = at(&bodies.make(b"gone at once"));
+        assert_eq!(at(&bodies.make(b"the next")), place);
+        assert_eq!((&*held, bodies.bytes), (&b"held"[..], 2 * SMALLEST));
     }
 
     #[test]

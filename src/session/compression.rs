@@ -9,7 +9,7 @@
 //!
 //! Invariant: every fragment is of the body that is held beside it, so that its address cannot be another's.
 
-use crate::limits::{FRAGMENT_LEAST, FRAGMENTS_KEPT};
+use crate::limits::{BATCH_BYTES, FRAGMENT_LEAST, FRAGMENTS_KEPT};
 use crate::packet::Body;
 use crate::websocket::deflate::pieces::Pieces;
 use crate::websocket::deflate::{Agreed, Deflater};
@@ -27,7 +27,10 @@ pub struct Scratch {
 impl Scratch {
     /// For batches of which those of more than `over` bytes are compressed, where that was agreed on.
     pub fn new(over: usize) -> Scratch {
-        Scratch { bytes: Vec::new(), compressor: Compressor { over, ..Compressor::default() } }
+        Scratch {
+            bytes: Vec::with_capacity(2 * BATCH_BYTES),
+            compressor: Compressor { over, ..Compressor::default() },
+        }
     }
 
     /// A tick begins: nobody is likely to be sent what the last one said.

@@ -42,6 +42,7 @@ pub(super) struct Sealed {
     pub(super) packets: u16,
 }
 
+const _: () = assert!(size_of::<Replay>() <= 96, "everybody who is told anything has one of these");
 const _: () = assert!(size_of::<Sealed>() <= 32, "every player has a second's worth of these");
 const _: () = assert!(limits::BATCH_PACKETS <= u16::MAX as usize);
 

@@ -43,6 +43,8 @@ pub(super) struct Player {
     pub(super) seat: u32,
 }
 
+const _: () = assert!(size_of::<Player>() <= 200, "there are as many of these as players");
+
 /// Who comes in.
 #[derive(Debug)]
 pub(super) struct Who {

@@ -312,7 +312,9 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
 
     /// Whoever came back only to leave does so.
     fn say_farewell(&mut self, secrets: &mut Secrets, out: &mut Vec<u8>) {
-        let Some(resuming) = self.resuming.as_mut().filter(|resuming| !resuming.kept.is_away()) else { return };
+        let Some(resuming) = self.resuming.as_mut().filter(|resuming| !resuming.kept.is_away()) else {
+            return;
+        };
         if let Some((code, reason)) = resuming.farewell.take() {
             self.close(code, &reason, secrets, out);
         }

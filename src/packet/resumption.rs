@@ -117,8 +117,12 @@ impl Resumption {
     /// Of each stream only the newest message stays: a walk that is told all at once would be too fast for anybody.
     fn keep_newest(&mut self) {
         let mut newer = BTreeSet::new();
-        let is_newest: Vec<bool> =
-            self.kept.iter().rev().map(|kept| kept.stream.is_none_or(|stream| newer.insert(stream))).collect();
+        let is_newest: Vec<bool> = self
+            .kept
+            .iter()
+            .rev()
+            .map(|kept| kept.stream.is_none_or(|stream| newer.insert(stream)))
+            .collect();
         let mut is_newest = is_newest.into_iter().rev();
         self.kept.retain(|_| is_newest.next().unwrap_or(true));
     }
@@ -269,7 +273,10 @@ mod tests {
             resumption.turn(Time::from_millis(ms)).map(|message| message[0]).collect()
         };
         // The first call only tells the time.
-        assert_eq!((turn(&mut resumption, 70).len(), resumption.turn_at()), (0, Some(Time::from_millis(570))));
+        assert_eq!(
+            (turn(&mut resumption, 70).len(), resumption.turn_at()),
+            (0, Some(Time::from_millis(570)))
+        );
         assert_eq!(turn(&mut resumption, 569), [0; 0]);
         assert_eq!(turn(&mut resumption, 570), (20..40).collect::<Vec<u8>>());
         assert_eq!(turn(&mut resumption, 600), [0; 0]);
@@ -287,7 +294,11 @@ mod tests {
         assert_eq!(come_back(&mut resumption, 1), [[2], [3], [4], [5]]);
         assert!(resumption.send(&[6], Some(7)));
         assert_eq!(come_back(&mut resumption, 1), [[2], [3], [5], [6]]);
-        assert_eq!((resumption.sent(), resumption.lost()), (5, 0), "what is left out has no number, and is not lost");
+        assert_eq!(
+            (resumption.sent(), resumption.lost()),
+            (5, 0),
+            "what is left out has no number, and is not lost"
+        );
         assert!(come_back(&mut resumption, 5).is_empty());
     }
 

@@ -29,8 +29,9 @@ pub(super) struct Checks<G: Game> {
     told: Vec<Told<G::Out>>,
     /// What every player is still to hear of its game, when it was told, and in how many bytes.
     due: BTreeMap<PlayerId, VecDeque<(Tick, usize, G::Out)>>,
-    /// Who was told everything afresh last, and in which tick, once something of it was heard.
-    fresh: BTreeMap<PlayerId, Option<Tick>>,
+    /// Who was told everything afresh, and what was said to it in that tick, once something of that was heard: some of it
+    /// before the game knew, which never comes.
+    fresh: BTreeMap<PlayerId, Option<Vec<G::Out>>>,
     /// Whose time was over when they came back.
     expired: BTreeSet<PlayerId>,
     /// What players have said, and whether there was time for all of it to be taken.
@@ -87,12 +88,8 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         let due = self.due.entry(player).or_default();
         for packet in packets {
             let ServerPacket::Game(heard) = &packet.packet else { continue };
-            // What was said to it in the same tick before the game knew that it is to be told afresh never comes.
-            let first = due.front().map(|(tick, ..)| *tick);
-            let void = self.fresh.get_mut(&player).and_then(|tick| {
-                *tick = tick.or(first);
-                *tick
-            });
+            let mut void =
+                self.fresh.get_mut(&player).map(|void| void.get_or_insert_with(|| first_tick(due)));
             loop {
                 let Some((tick, _, told)) = due.pop_front() else {
                     return Err(format!("{player} heard what it was not told, or not then: {heard:?}"));
@@ -100,7 +97,9 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
                 if told == *heard {
                     break;
                 }
-                if G::priority(&told) != Priority::Low && Some(tick) != void {
+                // Of those that are alike it cannot be known which one was heard.
+                let is_void = void.as_mut().is_some_and(|void| take(void, &told));
+                if G::priority(&told) != Priority::Low && !is_void {
                     return Err(format!("{player} did not hear {told:?} of tick {tick} before {heard:?}"));
                 }
                 spared += 1;
@@ -122,7 +121,9 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
             return Ok(());
         }
         let packets = due.len();
-        Err(format!("it was told everything afresh, and has missed {packets} packets of {ticks} ticks, {bytes} bytes"))
+        Err(format!(
+            "it was told everything afresh, and has missed {packets} packets of {ticks} ticks, {bytes} bytes"
+        ))
     }
 
     /// A player is told everything afresh, by what the game says after `tick`: what it has not heard before, it never will.
@@ -156,7 +157,9 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         self.listen()?;
         let mut due = self.due.entry(player).or_default().iter();
         match due.find(|(told, _, out)| *told < tick && G::priority(out) != Priority::Low) {
-            Some((told, _, out)) => Err(format!("{player} has not heard {out:?} of tick {told} by tick {tick}")),
+            Some((told, _, out)) => {
+                Err(format!("{player} has not heard {out:?} of tick {told} by tick {tick}"))
+            }
             None => Ok(()),
         }
     }
@@ -282,6 +285,18 @@ fn in_order<'a>(
         }
     }
     Ok(())
+}
+
+/// What stands in the first tick of `due`.
+fn first_tick<Out: Clone>(due: &VecDeque<(Tick, usize, Out)>) -> Vec<Out> {
+    let first = due.front().map(|(tick, ..)| *tick);
+    due.iter().take_while(|(tick, ..)| Some(*tick) == first).map(|(.., out)| out.clone()).collect()
+}
+
+/// Takes one that is equal to `out` out of `among`; whether there was one.
+fn take<Out: PartialEq>(among: &mut Vec<Out>, out: &Out) -> bool {
+    let at = among.iter().position(|one| one == out);
+    at.map(|at| among.swap_remove(at)).is_some()
 }
 
 /// Whether a player that departs so was lost before.

@@ -9,6 +9,10 @@
 //! encoding that it had or with the other one. [`Cutting`](super::Cutting) says how often. What must come of it is known
 //! from the times alone: nobody is refused before its grace can be over, nobody is let in who must be gone, and everything
 //! is told afresh only to those who speak another encoding or have missed more than is kept.
+//!
+//! What the game took and said is compared with a **twin** afterwards (`checks`): the run's log, without the losses and the
+//! returns in it, fed to a fresh engine. There everybody comes, acts and goes in the same ticks, over lines that hold. It
+//! is no run of its own, since a packet that is late because its line was cut meets another world than one that is not.
 
 use super::link::{Arrival, Pipe};
 use super::run::Sim;
@@ -166,7 +170,9 @@ impl Cut {
 fn absence(cutting: &Cutting, grace: Duration, timeout: Duration, chance: &mut Random) -> Duration {
     let millis = |duration: Duration| duration.as_millis() as u64;
     match () {
-        () if chance.chance(cutting.too_long) => grace + timeout + LATENESS + Duration::from_millis(chance.below(500)),
+        () if chance.chance(cutting.too_long) => {
+            grace + timeout + LATENESS + Duration::from_millis(chance.below(500))
+        }
         () if chance.chance(cutting.long) => {
             Duration::from_millis(chance.below(1 + millis(grace.saturating_sub(IN_TIME))))
         }
@@ -217,7 +223,9 @@ impl<S: Scenario> Sim<S> {
             cuts.state = State::Dead(now + Duration::from_millis(unnoticed));
         }
         let (name, conn) = (link.name, link.conn);
-        self.trace(|| format!("client {name}: the line is cut, {conn}{}", if is_dead { ", and dead" } else { "" }));
+        self.trace(|| {
+            format!("client {name}: the line is cut, {conn}{}", if is_dead { ", and dead" } else { "" })
+        });
         if !is_dead {
             self.notice(at);
         }
@@ -250,7 +258,8 @@ impl<S: Scenario> Sim<S> {
         let Some(cuts) = &mut link.cuts else { return };
         link.conn = conn;
         link.client.come_back(recoded);
-        let next = if matches!(cuts.next, Cut::Never) { Cut::Never } else { Cut::draw(now, &mut self.chance) };
+        let next =
+            if matches!(cuts.next, Cut::Never) { Cut::Never } else { Cut::draw(now, &mut self.chance) };
         *cuts = Cuts { next, read: 0, written: 0, state: State::There, comes_back: true, ..*cuts };
         self.report.connections += 1;
         let (name, encoding) = (link.name, link.client.encoding());

@@ -14,10 +14,10 @@
 
 use crate::ids::PlayerId;
 use crate::packet::{BatchHead, Code, Encoding, Packet, ServerControl, ServerPacket, read_batch};
+use crate::time::Tick;
 use crate::websocket::deflate::Inflater;
 use crate::websocket::handshake::{KEY_BYTES, Request, ResponseError};
 use crate::websocket::{Connection, Event, Role};
-use crate::time::Tick;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeSet;
 use std::marker::PhantomData;

@@ -228,11 +228,8 @@ impl<S: Scenario> Sim<S> {
         let Some(conn) = self.shell.accept(ip, capacity) else { return };
         let honest = conduct == Conduct::Honest && carriage == Carriage::Prompt;
         let lines = self.plan.faults.cuts.lines;
-        let cuts = if lines > 0.0 && honest && chance.chance(lines) {
-            Some(Cuts::new(now, chance))
-        } else {
-            None
-        };
+        let cuts =
+            if lines > 0.0 && honest && chance.chance(lines) { Some(Cuts::new(now, chance)) } else { None };
         let calling = match conduct {
             Conduct::Caller => self.scenario.caller(self.came).map(Calling::new),
             _ => None,

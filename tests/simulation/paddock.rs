@@ -34,13 +34,33 @@ pub(crate) enum In {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Out {
-    Welcome { who: PlayerId },
-    Positions { region: RegionId, steps: Vec<(PlayerId, u32)> },
-    Said { from: PlayerId, n: u32, region: RegionId, text: String },
-    Shouted { from: PlayerId, n: u32, text: String },
-    Here { region: Option<RegionId>, players: Vec<PlayerId> },
+    Welcome {
+        who: PlayerId,
+    },
+    Positions {
+        region: RegionId,
+        steps: Vec<(PlayerId, u32)>,
+    },
+    Said {
+        from: PlayerId,
+        n: u32,
+        region: RegionId,
+        text: String,
+    },
+    Shouted {
+        from: PlayerId,
+        n: u32,
+        text: String,
+    },
+    Here {
+        region: Option<RegionId>,
+        players: Vec<PlayerId>,
+    },
     /// Everything there is to know: where one stands, and who has taken how many steps there.
-    Afresh { place: Option<RegionId>, steps: Vec<(PlayerId, u32)> },
+    Afresh {
+        place: Option<RegionId>,
+        steps: Vec<(PlayerId, u32)>,
+    },
 }
 
 /// Somebody in the paddock.
@@ -268,7 +288,8 @@ impl Scenario for Paddock {
                 ServerPacket::Game(Out::Welcome { who }) => *who == told.player,
                 ServerPacket::Game(Out::Afresh { place, steps }) => {
                     let there = places.iter().filter(|(_, there)| *there == place).map(|(player, _)| *player);
-                    places.get(&told.player) == Some(place) && there.eq(steps.iter().map(|(player, _)| *player))
+                    places.get(&told.player) == Some(place)
+                        && there.eq(steps.iter().map(|(player, _)| *player))
                 }
                 ServerPacket::Game(Out::Shouted { .. }) | ServerPacket::Control(_) => true,
             };

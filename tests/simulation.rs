@@ -230,6 +230,7 @@ fn cut_again_and_again(seed: u64) -> Plan {
     engine.session.resume_grace = Duration::from_secs(10);
     let unnoticed = Duration::from_millis(1500);
     let mut cuts = Cutting { lines: 1.0, dead: 0.3, unnoticed, long: 0.05, ..Cutting::none() };
+    let mut clients = draw(&[4, 12, 24]);
     match draw(&[0, 0, 1, 2, 3]) {
         1 => cuts.recoded = 0.3,
         2 => {
@@ -237,10 +238,12 @@ fn cut_again_and_again(seed: u64) -> Plan {
             (cuts.long, cuts.too_long) = (0.3, 0.1);
         }
         3 => {
-            // So long, and so many batches, that they are more than are kept.
+            // Lines are dead for so long, and so much is said meanwhile, that it is more than is kept.
             engine.tick_rate = TickRate::new(60).expect("in range");
-            engine.session.timeout = Duration::from_secs(9);
-            (cuts.dead, cuts.unnoticed) = (0.6, Duration::from_secs(8));
+            engine.session.timeout = Duration::from_secs(12);
+            engine.session.outbox_limit = 1 << 20;
+            (cuts.lines, cuts.dead, cuts.unnoticed) = (0.2, 0.7, Duration::from_secs(9));
+            clients = 60;
         }
         _ => {}
     }
@@ -252,7 +255,7 @@ fn cut_again_and_again(seed: u64) -> Plan {
         ..Faults::default()
     };
     let trace: Option<fn(&str)> = number("SEED").map(|_| print as fn(&str));
-    Plan { seed, clients: draw(&[4, 12, 24]), duration: Duration::from_secs(12), engine, faults, trace }
+    Plan { seed, clients, duration: Duration::from_secs(12), engine, faults, trace }
 }
 
 /// Nobody is refused for want of room; deadlines are short, so that a short run meets them.

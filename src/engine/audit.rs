@@ -104,7 +104,9 @@ impl Engine {
         if !peer.queued && !peer.lingers() {
             equal("its bytes", peer.accounted, peer.memory())?;
         }
-        let most = settings.outbox_limit + limits::CONTROL_BYTES + SLACK;
+        // What waits for somebody who is lost is bounded with what is kept for it.
+        let limit = if peer.lingers() { limits::REPLAY_BYTES } else { settings.outbox_limit };
+        let most = limit + limits::CONTROL_BYTES + SLACK;
         at_most("bytes that wait", session.outbox.waiting(), most)?;
         let message = settings.max_message.max(limits::MESSAGE_BEFORE_AUTH) + limits::CONTROL_PAYLOAD;
         at_most("bytes of an unfinished message", session.websocket.buffered(), 2 * message)?;

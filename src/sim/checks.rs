@@ -8,7 +8,7 @@ use super::client::Said;
 use super::scenario::{Scenario, Told, World};
 use crate::engine::{Departure, Engine, Game, Input, Record};
 use crate::ids::{GameId, PlayerId};
-use crate::limits::{LINGERING_PACKETS, REPLAY_BATCHES};
+use crate::limits::{LINGERING_PACKETS, REPLAY_BATCHES, REPLAY_BYTES};
 use crate::packet::resumption::leaves_player;
 use crate::packet::{BatchHead, Encoding, Packet, Priority, ServerPacket, end, read_batch};
 use crate::time::{Tick, Time};
@@ -27,10 +27,11 @@ pub(super) struct Checks<G: Game> {
     seen: usize,
     /// What was told since the last tick was over.
     told: Vec<Told<G::Out>>,
-    /// What every player is still to hear of its game, and when it was told.
-    due: BTreeMap<PlayerId, VecDeque<(Tick, G::Out)>>,
-    /// Who was told everything afresh last, and in which tick, once something of it was heard.
-    fresh: BTreeMap<PlayerId, Option<Tick>>,
+    /// What every player is still to hear of its game, when it was told, and in how many bytes.
+    due: BTreeMap<PlayerId, VecDeque<(Tick, usize, G::Out)>>,
+    /// Who was told everything afresh, and what was said to it in that tick, once something of that was heard: some of it
+    /// before the game knew, which never comes.
+    fresh: BTreeMap<PlayerId, Option<Vec<G::Out>>>,
     /// Whose time was over when they came back.
     expired: BTreeSet<PlayerId>,
     /// What players have said, and whether there was time for all of it to be taken.
@@ -71,7 +72,7 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
             let Packet { re, packet } = decode::<G::Out>(body)
                 .map_err(|why| format!("a packet to {player} in tick {tick}: {why}"))?;
             if let ServerPacket::Game(out) = &packet {
-                self.due.entry(*player).or_default().push_back((*tick, out.clone()));
+                self.due.entry(*player).or_default().push_back((*tick, body.len(), out.clone()));
             }
             self.told.push(Told { player: *player, is_reply: re.is_some(), packet });
         }
@@ -87,20 +88,18 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         let due = self.due.entry(player).or_default();
         for packet in packets {
             let ServerPacket::Game(heard) = &packet.packet else { continue };
-            // What was said to it in the same tick before the game knew that it is to be told afresh never comes.
-            let first = due.front().map(|(tick, _)| *tick);
-            let void = self.fresh.get_mut(&player).and_then(|tick| {
-                *tick = tick.or(first);
-                *tick
-            });
+            let mut void =
+                self.fresh.get_mut(&player).map(|void| void.get_or_insert_with(|| first_tick(due)));
             loop {
-                let Some((tick, told)) = due.pop_front() else {
+                let Some((tick, _, told)) = due.pop_front() else {
                     return Err(format!("{player} heard what it was not told, or not then: {heard:?}"));
                 };
                 if told == *heard {
                     break;
                 }
-                if G::priority(&told) != Priority::Low && Some(tick) != void {
+                // Of those that are alike it cannot be known which one was heard.
+                let is_void = void.as_mut().is_some_and(|void| take(void, &told));
+                if G::priority(&told) != Priority::Low && !is_void {
                     return Err(format!("{player} did not hear {told:?} of tick {tick} before {heard:?}"));
                 }
                 spared += 1;
@@ -109,17 +108,27 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         Ok(spared)
     }
 
-    /// Whether so much waits to be heard by a player that a server need not have kept all of it.
-    pub(super) fn is_much(&mut self, player: PlayerId) -> bool {
-        let Some(due) = self.due.get(&player) else { return false };
+    /// So much waits to be heard by a player that a server need not have kept all of it.
+    ///
+    /// # Errors
+    /// It should have.
+    pub(super) fn is_much(&mut self, player: PlayerId) -> Result<(), String> {
+        let due = self.due.entry(player).or_default();
         // Packets of one tick may be several batches, and others than the game's stand in batches too.
-        let ticks: BTreeSet<Tick> = due.iter().map(|(tick, _)| *tick).collect();
-        ticks.len() > REPLAY_BATCHES / 2 || due.len() > LINGERING_PACKETS / 2
+        let ticks = due.iter().map(|(tick, ..)| *tick).collect::<BTreeSet<Tick>>().len();
+        let bytes: usize = due.iter().map(|(_, bytes, _)| bytes).sum();
+        if ticks > REPLAY_BATCHES / 2 || bytes > REPLAY_BYTES / 2 || due.len() > LINGERING_PACKETS / 2 {
+            return Ok(());
+        }
+        let packets = due.len();
+        Err(format!(
+            "it was told everything afresh, and has missed {packets} packets of {ticks} ticks, {bytes} bytes"
+        ))
     }
 
     /// A player is told everything afresh, by what the game says after `tick`: what it has not heard before, it never will.
     pub(super) fn afresh(&mut self, player: PlayerId, tick: Tick) {
-        self.due.entry(player).or_default().retain(|(told, _)| *told > tick);
+        self.due.entry(player).or_default().retain(|(told, ..)| *told > tick);
         self.fresh.insert(player, None);
     }
 
@@ -147,8 +156,10 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
     pub(super) fn all_heard(&mut self, player: PlayerId, tick: Tick) -> Result<(), String> {
         self.listen()?;
         let mut due = self.due.entry(player).or_default().iter();
-        match due.find(|(told, out)| *told < tick && G::priority(out) != Priority::Low) {
-            Some((told, out)) => Err(format!("{player} has not heard {out:?} of tick {told} by tick {tick}")),
+        match due.find(|(told, _, out)| *told < tick && G::priority(out) != Priority::Low) {
+            Some((told, _, out)) => {
+                Err(format!("{player} has not heard {out:?} of tick {told} by tick {tick}"))
+            }
             None => Ok(()),
         }
     }
@@ -274,6 +285,18 @@ fn in_order<'a>(
         }
     }
     Ok(())
+}
+
+/// What stands in the first tick of `due`.
+fn first_tick<Out: Clone>(due: &VecDeque<(Tick, usize, Out)>) -> Vec<Out> {
+    let first = due.front().map(|(tick, ..)| *tick);
+    due.iter().take_while(|(tick, ..)| Some(*tick) == first).map(|(.., out)| out.clone()).collect()
+}
+
+/// Takes one that is equal to `out` out of `among`; whether there was one.
+fn take<Out: PartialEq>(among: &mut Vec<Out>, out: &Out) -> bool {
+    let at = among.iter().position(|one| one == out);
+    at.map(|at| among.swap_remove(at)).is_some()
 }
 
 /// Whether a player that departs so was lost before.

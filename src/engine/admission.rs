@@ -7,8 +7,8 @@
 //! at the `auth_request`, unless there is room by then. It costs nobody a place, and the deadlines of any other hold for it.
 
 use super::Engine;
-use super::core::Peer;
 use super::game::Refusal;
+use super::peer::Peer;
 use super::routes;
 use crate::address::AddressKey;
 use crate::http::Exchange;

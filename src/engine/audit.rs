@@ -4,8 +4,8 @@
 //! and an embedder's tests may. It costs a look at every peer.
 
 use super::Engine;
-use super::core::Peer;
 use super::inboxes::Held;
+use super::peer::Peer;
 use crate::ids::{ConnId, GameId, PlayerId, RegionId};
 use crate::limits;
 use crate::session::Phase;

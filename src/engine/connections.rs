@@ -4,7 +4,7 @@
 //! harm.
 
 use super::Engine;
-use super::core::SLOW;
+use super::delivery::SLOW;
 use super::events::Event;
 use super::game::Departure;
 use super::inboxes::Held;

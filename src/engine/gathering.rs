@@ -9,7 +9,8 @@
 //! whoever comes in later in the tick finds what was sent earlier in it. They keep the order in which they were sent, and
 //! stand behind all else that the tick sends. Nothing is kept from one tick to the next but memory.
 
-use super::core::{Core, Recipients};
+use super::core::Core;
+use super::delivery::Recipients;
 use super::realm::Realm;
 use crate::ids::{GameId, RegionId};
 use crate::limits;

@@ -10,7 +10,8 @@
 //! Invariant: a peer stands in `Core::senders` exactly while it holds something and is not in the line.
 
 use super::Engine;
-use super::core::{Core, Peer};
+use super::core::Core;
+use super::peer::Peer;
 use crate::ids::{ConnId, GameId};
 use crate::limits;
 

@@ -14,9 +14,9 @@
 //! next server gives those players their places again. Which token stands for whom is in `tokens`.
 
 use super::Engine;
-use super::auth::Owner;
-use super::core::Peer;
 use super::game::{Departure, Refusal};
+use super::peer::Peer;
+use super::seats::Owner;
 use super::tokens::Survivor;
 use crate::account::{Change, Record, RecordId, Reply, Request, Token, TokenDigest, Username};
 use crate::ids::{AccountId, ConnId, GameId};

@@ -4,8 +4,8 @@
 //! Nothing is kept for it but what sessions keep anyway. Tokens are not shown, nor anything that could stand for one.
 
 use super::Engine;
-use super::core::Peer;
 use super::game::Refusal;
+use super::peer::Peer;
 use crate::account::TokenDigest;
 use crate::http::{Request, Response};
 use crate::ids::{AccountId, ConnId, PlayerId};

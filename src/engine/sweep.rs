@@ -5,7 +5,7 @@
 //! nothing), the slice stops early and the next tick goes on: a tick stays short.
 
 use super::Engine;
-use super::core::SLOW;
+use super::delivery::SLOW;
 use super::game::Refusal;
 use super::routes;
 use crate::http;

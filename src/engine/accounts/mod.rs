@@ -20,9 +20,9 @@ use self::logins::Logins;
 use self::throttle::Throttle;
 use super::Engine;
 use super::Settings;
-use super::core::Peer;
 use super::errands::{Pending, Unsent};
 use super::game::Refusal;
+use super::peer::Peer;
 use super::rest;
 use crate::account::{
     Answer, BanRecord, Errand, Failure, HashError, Hashed, LoginSession, Reply, Request, StoreError, Ticket,

@@ -5,5 +5,3 @@
 pub mod connect4;
 #[cfg(feature = "eternity")]
 pub mod eternity;
-#[cfg(test)]
-mod golden;

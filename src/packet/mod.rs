@@ -21,6 +21,8 @@ pub mod code;
 pub mod control;
 pub mod encoding;
 pub mod envelope;
+#[cfg(test)]
+pub(crate) mod golden;
 mod json;
 mod postcard;
 pub mod priority;

@@ -3,8 +3,7 @@
 use super::super::board::{Cell, Disc};
 use super::super::packets::{BOT, Closing, Ending, Listed, MatchId, Player, Row};
 use super::*;
-use crate::games::golden;
-use crate::packet::{Encoding, open, variants};
+use crate::packet::{Encoding, golden, open, variants};
 
 /// The numbers and names on the wire are frozen: what stands here may be appended to, never changed.
 #[test]

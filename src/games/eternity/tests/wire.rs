@@ -7,9 +7,8 @@ use crate::games::eternity::packets::{
     Channel, GameState, In, Move, Out, Player, Sheet, Speaker, Stack, You,
 };
 use crate::games::eternity::place::{LocationId, Point};
-use crate::games::golden;
 use crate::ids::PlayerId;
-use crate::packet::{Code, Encoding, Kind, encode, open, variants};
+use crate::packet::{Code, Encoding, Kind, encode, golden, open, variants};
 
 /// The numbers and names on the wire are frozen: what stands here may be appended to, never changed.
 #[test]

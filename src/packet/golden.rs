@@ -1,13 +1,13 @@
 //! A sample of each packet of a game in both encodings, as text that is kept: what changes in it is a change of the contract.
 
-use crate::packet::{Encoding, Kind, encode, encode_client, open};
+use super::{Encoding, Kind, encode, encode_client, open};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fmt::Debug;
 
 /// The JSON of each packet, and under it the Postcard in hexadecimal digits; first what clients say. All are read again, and
 /// are what they were.
-pub(super) fn bytes<In, Out>(client: &[In], server: &[Out]) -> String
+pub(crate) fn bytes<In, Out>(client: &[In], server: &[Out]) -> String
 where
     In: Serialize + DeserializeOwned + PartialEq + Debug,
     Out: Serialize + DeserializeOwned + PartialEq + Debug,

@@ -1,7 +1,7 @@
 //! Who asked, for an answer that is given later: when the disk has reported, say.
 //!
 //! An [`Asker`] is taken once from what is being handled and used up by its answer: nothing can be answered twice. Whoever
-//! is gone by then, or has come anew under the same id, is not answered.
+//! is gone by then, or has come anew under the same id, is not answered; whoever asked in the lobby and plays by then, is.
 
 use super::core::Core;
 use super::game::{Game, Refusal, To};
@@ -50,10 +50,12 @@ impl Core {
     /// Answers with a packet of the game's; nothing for a request over HTTP.
     pub(super) fn answer_packet<G: Game>(&mut self, game: GameId, to: Asked, packet: &G::Out) {
         match to {
-            Asked::Packet { player, visit, id } if self.is_there(game, player, visit) => {
-                self.send::<G>(game, To::Player(player), id, packet);
+            Asked::Packet { player, visit, id } => {
+                if let Some(player) = self.asker_now(game, player, visit) {
+                    self.send::<G>(game, To::Player(player), id, packet);
+                }
             }
-            _ => {}
+            Asked::Call(_) | Asked::Nobody => {}
         }
     }
 
@@ -87,7 +89,7 @@ impl Core {
 
     fn answer_control(&mut self, game: GameId, to: Asked, packet: &ServerControl) {
         if let Asked::Packet { player, visit, id } = to
-            && self.is_there(game, player, visit)
+            && let Some(player) = self.asker_now(game, player, visit)
         {
             self.send_packet(game, To::Player(player), Kind::Control, id, packet);
         }
@@ -97,8 +99,8 @@ impl Core {
         self.answers.extend(conn.map(|conn| (conn, response)));
     }
 
-    /// Whether a player is there as it was when it asked.
-    fn is_there(&self, game: GameId, player: PlayerId, visit: Option<u64>) -> bool {
-        visit.is_none() || self.realm(game).member(player).map(|member| member.visit) == visit
+    /// Who asked, as it is there now: on the same visit, though it may have come out of the lobby since.
+    fn asker_now(&self, game: GameId, player: PlayerId, visit: Option<u64>) -> Option<PlayerId> {
+        visit.map_or(Some(player), |visit| self.realm(game).now(player, visit))
     }
 }

@@ -337,6 +337,9 @@ impl<G: Game> Hosted for Host<G> {
             }
             match pending.input {
                 Input::Joined { player, .. } => core.join(self.id, player, pending.conn, pending.encoding()),
+                Input::Left { player, departure: Departure::Became(to) } => {
+                    core.realm_mut(self.id).become_another(player, to);
+                }
                 Input::Left { player, .. } => core.realm_mut(self.id).leave(player),
                 Input::Resumed { player, full_state: true } => {
                     core.hear_again(self.id, player, pending.encoding());

@@ -28,7 +28,13 @@ pub(crate) struct Realm {
     visits: u64,
     /// How many members are in the lobby.
     in_lobby: usize,
+    /// Who is about to come in out of the lobby, on which visit: it goes on.
+    becoming: HashMap<PlayerId, u64>,
 }
+
+/// Who may be on the way out of the lobby at once, and those who were lost on it; more are forgotten, which costs them
+/// what they asked in the lobby and have no answer to yet.
+const BECOMING: usize = 1024;
 
 /// Somebody in a game.
 #[derive(Clone, Debug)]
@@ -37,7 +43,7 @@ pub(crate) struct Member {
     /// `None` in a replay, where nobody listens.
     pub(crate) conn: Option<ConnId>,
     pub(crate) encoding: Encoding,
-    /// Which joining this is: a player that comes again has another.
+    /// Which visit this is: a player that comes again has another, and whoever comes out of the lobby goes on with its own.
     pub(crate) visit: u64,
     place: Option<Place>,
 }
@@ -118,9 +124,12 @@ impl Realm {
 
     /// Adds a member that stands nowhere yet.
     pub(crate) fn join(&mut self, player: PlayerId, conn: Option<ConnId>, encoding: Encoding) {
-        self.visits += 1;
+        let visit = self.becoming.remove(&player).unwrap_or_else(|| {
+            self.visits += 1;
+            self.visits
+        });
         self.in_lobby += usize::from(player.is_in_lobby());
-        let key = self.members.insert(Member { player, conn, encoding, visit: self.visits, place: None });
+        let key = self.members.insert(Member { player, conn, encoding, visit, place: None });
         let before = self.by_player.insert(player, key as u32);
         debug_assert!(before.is_none(), "a player joins once");
         self.speakers[encoding as usize] += 1;
@@ -133,6 +142,28 @@ impl Realm {
             self.in_lobby -= usize::from(player.is_in_lobby());
             let member = self.members.remove(key as usize);
             self.speakers[member.encoding as usize] -= 1;
+        }
+    }
+
+    /// Takes a member out that comes in again as somebody else, on the same visit.
+    pub(crate) fn become_another(&mut self, player: PlayerId, to: PlayerId) {
+        if self.becoming.len() >= BECOMING {
+            self.becoming.clear();
+        }
+        if let Some(&Member { visit, .. }) = self.member(player) {
+            self.becoming.insert(to, visit);
+        }
+        self.leave(player);
+    }
+
+    /// Who a player is by now that was there on a visit: itself, or whoever it became out of the lobby. `None`: it has gone.
+    pub(crate) fn now(&self, player: PlayerId, visit: u64) -> Option<PlayerId> {
+        match self.member(player) {
+            Some(member) => (member.visit == visit).then_some(player),
+            None if player.is_in_lobby() => {
+                self.members.iter().find(|(_, member)| member.visit == visit).map(|(_, member)| member.player)
+            }
+            None => None,
         }
     }
 
@@ -301,6 +332,29 @@ mod tests {
         assert_eq!(r.playing(), 3);
         r.leave(waiting);
         assert_eq!(r.playing(), 3);
+    }
+
+    #[test]
+    fn whoever_comes_out_of_the_lobby_is_the_one_who_asked_there() {
+        let mut r = realm();
+        let (lobby, character) = (PlayerId(PlayerId::FIRST_IN_LOBBY), PlayerId(900));
+        r.join(lobby, None, Encoding::Json);
+        let visit = r.member(lobby).expect("it has joined").visit;
+        assert_eq!(r.now(lobby, visit), Some(lobby));
+        r.become_another(lobby, character);
+        assert_eq!(r.now(lobby, visit), None, "it is on its way");
+        r.join(character, None, Encoding::Json);
+        assert_eq!((r.now(lobby, visit), r.now(character, visit)), (Some(character), Some(character)));
+        r.leave(character);
+        r.join(character, None, Encoding::Json);
+        assert_eq!((r.now(lobby, visit), r.now(character, visit)), (None, None), "it came anew");
+        let later = r.member(character).expect("it has joined").visit;
+        assert_eq!(r.now(character, later), Some(character));
+        for n in 0..2 * BECOMING as u32 {
+            r.join(PlayerId(lobby.0 + n), None, Encoding::Json);
+            r.become_another(PlayerId(lobby.0 + n), PlayerId(n + 4));
+        }
+        assert!(r.becoming.len() <= BECOMING);
     }
 
     #[test]

@@ -72,16 +72,22 @@ impl Life {
     /// So many ticks, with everything that storage answers between them.
     fn pass(&mut self, ticks: usize) {
         for _ in 0..ticks {
-            self.carry();
-            self.shell.advance(self.shell.deadline());
-            self.shell.tick();
-            self.shell.attend(usize::MAX);
+            self.carry(usize::MAX);
+            self.tick();
         }
-        self.carry();
+        self.carry(usize::MAX);
     }
 
-    fn carry(&mut self) {
-        while let Some((ticket, errand)) = self.shell.engine_mut().errand() {
+    fn tick(&mut self) {
+        self.shell.advance(self.shell.deadline());
+        self.shell.tick();
+        self.shell.attend(usize::MAX);
+    }
+
+    /// Has storage answer so many errands at most.
+    fn carry(&mut self, most: usize) {
+        for _ in 0..most {
+            let Some((ticket, errand)) = self.shell.engine_mut().errand() else { return };
             let answer = match errand {
                 Errand::Hash(work) => Answer::Hash(Plain.work(&work)),
                 Errand::Store(request) => {
@@ -116,11 +122,20 @@ impl Life {
 
     /// Sends a packet; the packets that were heard then, by their names.
     fn say(&mut self, conn: ConnId, kind: &str, data: Value) -> Vec<String> {
+        self.send(conn, kind, data);
+        self.pass(4);
+        self.heard(conn)
+    }
+
+    fn send(&mut self, conn: ConnId, kind: &str, data: Value) {
         let packet = json!({ "type": kind, "id": 1, "data": data }).to_string();
         let mut frame = Vec::new();
         encode_masked(&mut frame, OpCode::Text, packet.as_bytes(), [1, 2, 3, 4]);
         self.shell.receive(conn, &mut frame);
-        self.pass(4);
+    }
+
+    /// What has come since it was last asked.
+    fn heard(&mut self, conn: ConnId) -> Vec<String> {
         let mut heard = self.shell.take(conn, usize::MAX);
         let (mut input, mut reader) = (heard.as_mut_slice(), Connection::new(Role::Client, 1 << 24));
         let mut names = Vec::new();
@@ -198,4 +213,25 @@ fn accounts_calls_and_commits_replay_byte_for_byte() {
         assert_eq!((a.0, a.1, text(&a.2)), (b.0, b.1, text(&b.2)));
     }
     assert_eq!(first.len(), again.len());
+}
+
+#[test]
+fn what_was_asked_in_the_lobby_is_answered_in_the_world() {
+    let mut life = Life::begin(Database::in_memory().unwrap());
+    let token = found(&mut life);
+    let conn = life.enter(json!({ "version": 1, "token": token }));
+    life.heard(conn);
+    life.send(conn, "character_select", json!({ "character_id": 1 }));
+    life.send(conn, "character_create", wish("Second"));
+    life.tick();
+    // The disk has kept the choice; the new character takes longer, and whoever asked for it is in the world by then.
+    life.carry(1);
+    (0..4).for_each(|_| life.tick());
+    let chosen = life.heard(conn);
+    assert!(
+        chosen.contains(&"character_update".to_owned()) && chosen.contains(&"game_state".to_owned()),
+        "{chosen:?}"
+    );
+    life.pass(4);
+    assert_eq!(life.heard(conn), ["character_update"], "and has its answer");
 }

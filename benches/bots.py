@@ -134,9 +134,9 @@ def main():
     carrier = executable("floor")
     lines = [
         f"# Written by benches/bots.py: {seconds} s each on {machine()}; server and bots have a core each.",
-        "# Microseconds: CPU of the server for a player and tick (all, user space, and what carrying the same bytes",
-        "# alone takes), 99th percentiles of a tick's work, of its writing, and of a ping's answer. Then late ticks of how many, the server's memory, the bots' share of their core,",
-        "# and what went wrong: bots refused or lost, batches out of order.",
+        "# Microseconds: CPU of the server for a player and tick (all, user space, and what carrying the same bytes alone",
+        "# takes), 99th percentiles of a tick's work, of its writing, and of a ping's answer. Then late ticks of how many, the",
+        "# server's memory, the bots' share of their core, and what went wrong: bots refused or lost, batches out of order.",
         HEAD,
     ]
     for count in counts or COUNTS:

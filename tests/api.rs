@@ -53,6 +53,9 @@ mod proxies;
 mod replayed;
 #[path = "api/resent.rs"]
 mod resent;
+#[cfg(feature = "storage")]
+#[path = "api/restarted.rs"]
+mod restarted;
 #[path = "api/resume.rs"]
 mod resume;
 #[path = "api/resumed.rs"]

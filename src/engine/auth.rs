@@ -12,9 +12,10 @@
 use super::Engine;
 use super::accounts::{Applicant, Login};
 use super::events::Event;
-use super::game::{Refusal, Roster, is_in_names};
+use super::game::{Refusal, is_in_names};
 use super::peer::HeldBack;
-use super::seats::{Owner, Seat, is_character};
+use super::restart::Back;
+use super::seats::{Owner, Seat};
 use super::tokens::SeatTokens;
 use crate::account::Username;
 use crate::address::AddressKey;
@@ -57,7 +58,7 @@ impl Engine {
             Ok(Credentials::Token(token)) => {
                 let Login { account, name, digest } = self.login_of(token, now)?;
                 self.renew(digest, now, now);
-                self.seat_account(conn, id, Owner { account, name, digest: Some(digest) }, false, now)
+                self.seat_account(conn, id, Owner { account, name, digest: Some(digest) }, None, now)
             }
             Ok(Credentials::Password { username, password }) => {
                 self.begin_login(conn, id, username, password, now)
@@ -167,7 +168,7 @@ impl Engine {
     ) {
         if let Some(held) = self.take_held_back(conn, now) {
             let owner = Owner { account, name, digest: None };
-            if let Err(refusal) = self.seat_account(conn, id, owner, false, now) {
+            if let Err(refusal) = self.seat_account(conn, id, owner, None, now) {
                 self.refuse(conn, id, refusal, now);
             }
             self.go_on_reading(conn, held, now);
@@ -199,28 +200,29 @@ impl Engine {
         self.core.call_attention(conn);
     }
 
-    /// Gives an account its place in the game whose path the connection came by. `comes_back`: it was here before a
+    /// Gives an account its place in the game whose path the connection came by. `back`: it was here before a
     /// restart, and is no newcomer.
     pub(super) fn seat_account(
         &mut self,
         conn: ConnId,
         id: Option<u32>,
         owner: Owner,
-        comes_back: bool,
+        back: Option<Back>,
         now: Time,
     ) -> Result<(), Refusal> {
         let Some(game) = self.core.peers.get(conn).and_then(|peer| peer.game) else { return Ok(()) };
-        let Roster { characters, enters } =
-            self.hosts[usize::from(game.0)].roster(owner.account, owner.name.as_str());
-        let enters = enters.filter(|(player, _)| is_character(*player));
+        let roster = self.hosts[usize::from(game.0)].roster(owner.account, owner.name.as_str());
+        let was = back.as_ref().and_then(Back::player);
+        let enters = self.whom(game, &roster, was);
         let older = enters.as_ref().and_then(|(player, _)| self.seated.get(&(game, *player)).copied());
         match older {
             Some(older) => self.replace(older, now),
-            None if comes_back => {}
+            None if back.is_some() => {}
             None => self.admit_newcomer(enters.is_some())?,
         }
-        self.tokens.spend_survivors(game, owner.account);
         let player_id = enters.as_ref().map(|(player, _)| *player);
+        self.tokens.spend_survivors(game, owner.account, was);
+        self.tokens.spend_survivors(game, owner.account, player_id);
         let (player, name) = match enters {
             Some(enters) => enters,
             None => (self.next_in_lobby()?, owner.name.to_string()),
@@ -231,7 +233,7 @@ impl Engine {
             player_id,
             account_id: Some(owner.account),
             username: owner.name.to_string(),
-            characters,
+            characters: roster.characters,
             resume_grace_ms: self.resume_grace_ms(),
             resume_token,
             full_state: true,
@@ -239,8 +241,13 @@ impl Engine {
         };
         self.core.tell(conn, id, &ServerControl::AuthResponse(Box::new(response)));
         let account = owner.account;
-        let (tokens, owner) = (SeatTokens::new(token), Some(Box::new(owner)));
+        let comes_back = back.is_some();
+        let tokens = back.map_or_else(|| SeatTokens::new(token), |back| back.renew(token));
+        let owner = Some(Box::new(owner));
         self.enter(conn, game, Seat { player, name: name.as_str().into(), owner, waits: false, tokens }, now);
+        if let Some(peer) = self.core.peers.get_mut(conn).filter(|_| comes_back) {
+            peer.session.outbox.greet();
+        }
         if self.accounts.is_new(account) {
             self.core.observe(|| Event::Discovered { player, name, guest: false });
         }

@@ -65,6 +65,7 @@ impl Engine {
     pub fn drain(&mut self, now: Time) {
         self.core.now = now;
         self.draining = true;
+        self.keep_survivors();
         let all: Vec<(ConnId, Phase)> = self.core.peers.iter().map(|(c, p)| (c, p.session.phase())).collect();
         for (conn, phase) in all {
             match phase {

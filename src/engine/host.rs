@@ -235,7 +235,10 @@ impl<G: Game> Hosted for Host<G> {
     fn leave(&mut self, from: Sender, departure: Departure) {
         if from.waits {
             self.early.take(from.player);
-        } else {
+        }
+        // Of a character that waits the realm hears: it may be on the way out of the lobby.
+        let is_character = !from.player.is_guest() && !from.player.is_in_lobby();
+        if !from.waits || is_character {
             self.push(from, None, Input::Left { player: from.player, departure });
         }
     }
@@ -340,7 +343,8 @@ impl<G: Game> Hosted for Host<G> {
                 Input::Left { player, departure: Departure::Became(to) } => {
                     core.realm_mut(self.id).become_another(player, to);
                 }
-                Input::Left { player, .. } => core.realm_mut(self.id).leave(player),
+                // The game has not heard of whoever never joined.
+                Input::Left { player, .. } if !core.realm_mut(self.id).leave(player) => continue,
                 Input::Resumed { player, full_state: true } => {
                     core.hear_again(self.id, player, pending.encoding());
                 }

@@ -42,6 +42,7 @@ mod realm;
 mod record;
 mod regions;
 mod rest;
+mod restart;
 mod resuming;
 mod routes;
 mod seats;

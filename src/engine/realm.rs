@@ -32,8 +32,7 @@ pub(crate) struct Realm {
     becoming: HashMap<PlayerId, u64>,
 }
 
-/// Who may be on the way out of the lobby at once, and those who were lost on it; more are forgotten, which costs them
-/// what they asked in the lobby and have no answer to yet.
+/// Who may be on the way out of the lobby at once; more are forgotten, which costs them what they asked in the lobby and have no answer to yet.
 const BECOMING: usize = 1024;
 
 /// Somebody in a game.
@@ -135,14 +134,16 @@ impl Realm {
         self.speakers[encoding as usize] += 1;
     }
 
-    /// Takes a member out, and out of its region.
-    pub(crate) fn leave(&mut self, player: PlayerId) {
+    /// Takes a member out, and out of its region; false for somebody who never joined: whoever comes under that id does not go on
+    /// with a visit of the lobby then.
+    pub(crate) fn leave(&mut self, player: PlayerId) -> bool {
+        self.becoming.remove(&player);
         self.leave_region(player);
-        if let Some(key) = self.by_player.remove(&player) {
-            self.in_lobby -= usize::from(player.is_in_lobby());
-            let member = self.members.remove(key as usize);
-            self.speakers[member.encoding as usize] -= 1;
-        }
+        let Some(key) = self.by_player.remove(&player) else { return false };
+        self.in_lobby -= usize::from(player.is_in_lobby());
+        let member = self.members.remove(key as usize);
+        self.speakers[member.encoding as usize] -= 1;
+        true
     }
 
     /// Takes a member out that comes in again as somebody else, on the same visit.
@@ -355,6 +356,19 @@ mod tests {
             r.become_another(PlayerId(lobby.0 + n), PlayerId(n + 4));
         }
         assert!(r.becoming.len() <= BECOMING);
+    }
+
+    #[test]
+    fn whoever_leaves_on_the_way_out_of_the_lobby_leaves_its_visit_to_nobody() {
+        let mut r = realm();
+        let (lobby, character) = (PlayerId(PlayerId::FIRST_IN_LOBBY), PlayerId(900));
+        r.join(lobby, None, Encoding::Json);
+        let visit = r.member(lobby).expect("it has joined").visit;
+        r.become_another(lobby, character);
+        assert!(!r.leave(character), "it never joined");
+        r.join(character, None, Encoding::Json);
+        assert_eq!((r.now(lobby, visit), r.now(character, visit)), (None, None), "it came anew");
+        assert!(r.leave(character) && r.becoming.is_empty());
     }
 
     #[test]

@@ -10,43 +10,17 @@
 //! encoding is another, the game tells everything afresh ([`Input::Resumed`](super::Input)), and until it does nothing
 //! reaches that player.
 //!
-//! At a stop nobody lingers, for nobody will be there: the tokens of accounts are kept with what else is saved, and the
-//! next server gives those players their places again. Which token stands for whom is in `tokens`.
+//! At a stop nobody lingers, for nobody will be there: how those come back who were there then is in `restart`. Which token
+//! stands for whom is in `tokens`.
 
 use super::Engine;
 use super::game::{Departure, Refusal};
 use super::peer::Peer;
-use super::seats::Owner;
-use super::tokens::Survivor;
-use crate::account::{Change, Record, RecordId, Reply, Request, Token, TokenDigest, Username};
-use crate::ids::{AccountId, ConnId, GameId};
+use crate::account::{Token, TokenDigest};
+use crate::ids::{ConnId, GameId};
 use crate::packet::{AuthResponse, Code, Resume, ServerControl};
 use crate::session::{Phase, Step};
-use crate::time::{Time, WallMs};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
-use std::net::IpAddr;
-
-/// Under which game's name the engine keeps what is its own: no game has it, for it is no lower-case word.
-const OWN: &str = "(engine)";
-/// Where it keeps the tokens that are to outlive a stop.
-const RESUMABLE: &str = "resumable";
-/// The version of what stands there.
-const VERSION: u32 = 1;
-
-/// A token that outlived its server, as it is kept under its digest.
-#[derive(Serialize, Deserialize)]
-struct KeptToken {
-    game: String,
-    account: AccountId,
-    name: String,
-    login: Option<String>,
-    /// Absent in what an earlier release kept.
-    #[serde(default)]
-    ip: Option<IpAddr>,
-    expires: WallMs,
-}
+use crate::time::Time;
 
 impl Engine {
     // ------------------------------------------------------------------------------------------------------- tokens
@@ -179,6 +153,9 @@ impl Engine {
             return Err(expired());
         }
         let lingering = self.free_player(holder, game, now).ok_or_else(expired)?;
+        if self.is_of_before(used, lingering) {
+            return self.come_back_again(conn, id, lingering, used, now);
+        }
         self.take_over(conn, id, lingering, (used, resume.seq), now);
         Ok(())
     }
@@ -187,6 +164,12 @@ impl Engine {
     fn is_newest(&self, token: TokenDigest, holder: ConnId) -> bool {
         let seat = self.core.peers.get(holder).and_then(|peer| peer.seat.as_ref());
         seat.is_some_and(|seat| seat.tokens.is_newest(token))
+    }
+
+    /// Whether whoever has nothing newer has not heard that the server was stopped meanwhile.
+    fn is_of_before(&self, token: TokenDigest, holder: ConnId) -> bool {
+        let seat = self.core.peers.get(holder).and_then(|peer| peer.seat.as_ref());
+        seat.is_some_and(|seat| seat.tokens.is_of_before(token))
     }
 
     /// Whether a player has come back over a connection that was accepted after this one: what asks here was sent before, over
@@ -290,111 +273,9 @@ impl Engine {
         let from = seat.sender(conn, peer.session.encoding);
         self.hosts[usize::from(game.0)].resumed(from, full_state);
     }
-
-    // ------------------------------------------------------------------------------------------------ over a restart
-
-    /// The player of an account comes back that was here before the server was stopped.
-    fn come_back(
-        &mut self,
-        conn: ConnId,
-        id: Option<u32>,
-        game: GameId,
-        used: TokenDigest,
-        now: Time,
-    ) -> Result<(), Refusal> {
-        let wall = self.core.wall_at(now);
-        let survivor = self.tokens.survivor(used, game, wall).cloned().ok_or_else(expired)?;
-        let Survivor { account, name, login, .. } = survivor;
-        if login.is_some_and(|digest| self.accounts.logins.find(digest, wall).is_none()) {
-            return Err(expired());
-        }
-        self.admit_as_anybody(conn)?;
-        if let Some(digest) = login {
-            self.renew(digest, now, now);
-        }
-        self.seat_account(conn, id, Owner { account, name, digest: login }, true, now)
-    }
-
-    /// Keeps the tokens of an account's player, which is about to end because the server stops.
-    pub(super) fn keep_tokens(&mut self, conn: ConnId) {
-        // Who has said goodbye already does not come back.
-        let Some(peer) = self.core.peers.get(conn).filter(|peer| !peer.ending) else { return };
-        let (Some(game), Some(seat)) = (peer.game, &peer.seat) else { return };
-        let Some(owner) = &seat.owner else { return };
-        let grace = u64::from(self.resume_grace_ms());
-        let kept = KeptToken {
-            game: self.core.names[usize::from(game.0)].to_owned(),
-            account: owner.account,
-            name: owner.name.to_string(),
-            login: owner.digest.map(written),
-            ip: Some(peer.ip),
-            expires: WallMs(self.core.wall_at(self.core.now).0.saturating_add(grace)),
-        };
-        for token in seat.tokens.valid().collect::<Vec<_>>() {
-            self.core.save(RecordId::new(OWN, RESUMABLE, written(token)), VERSION, &kept);
-        }
-    }
-
-    /// Asks for the tokens that outlived the last stop: handed to storage before anybody comes, and the reply to
-    /// [`Engine::load_tokens`].
-    pub fn token_request() -> Request {
-        Request::Records { game: OWN, collection: RESUMABLE.to_owned(), prefix: String::new() }
-    }
-
-    /// Takes the tokens that outlived the last stop. What storage is to do then: they are good for one start.
-    pub fn load_tokens(&mut self, reply: Reply) -> Option<Request> {
-        let Reply::Records(records) = reply else { return None };
-        let delete =
-            |record: &Record| Change::Delete { id: RecordId::new(OWN, RESUMABLE, record.key.clone()) };
-        let changes: Vec<Change> = records.iter().map(delete).collect();
-        for record in records {
-            // One that cannot be read was written by a later release, or by hand: its player logs in again.
-            match self.read_kept(&record) {
-                Some((token, survivor)) if !self.is_banned(&survivor) => {
-                    self.tokens.keep_survivor(token, survivor);
-                }
-                _ => {}
-            }
-        }
-        (!changes.is_empty()).then_some(Request::Write { changes, events: Vec::new() })
-    }
-
-    /// Whether a ban came to hold when the player was gone already.
-    fn is_banned(&self, survivor: &Survivor) -> bool {
-        let now = self.core.now;
-        let from_there = survivor.ip.is_some_and(|ip| self.core.peers.admit_request(ip, now).is_err());
-        from_there || self.account_ban(&survivor.name, now).is_some()
-    }
-
-    fn read_kept(&self, record: &Record) -> Option<(TokenDigest, Survivor)> {
-        let kept: KeptToken = record.value.read().ok().filter(|_| record.version == VERSION)?;
-        let game = self.core.names.iter().position(|name| *name == kept.game)?;
-        let login = match &kept.login {
-            Some(text) => Some(read(text)?),
-            None => None,
-        };
-        let survivor = Survivor {
-            game: GameId(game as u16),
-            account: kept.account,
-            name: Username::new(&kept.name).ok()?,
-            login,
-            ip: kept.ip,
-            expires: kept.expires,
-        };
-        Some((read(&record.key)?, survivor))
-    }
-}
-
-fn written(digest: TokenDigest) -> String {
-    URL_SAFE_NO_PAD.encode(digest.0)
-}
-
-fn read(text: &str) -> Option<TokenDigest> {
-    let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
-    bytes.try_into().ok().map(TokenDigest)
 }
 
 /// All that is told about a token that resumes nothing.
-fn expired() -> Refusal {
+pub(super) fn expired() -> Refusal {
     Refusal::new(Code::SessionExpired, "this session is over; log in again")
 }

@@ -97,6 +97,9 @@ impl Engine {
         self.vacate(game, conn, &before, now);
         let left = before.sender(conn, encoding);
         let Seat { name: old_name, owner, tokens, .. } = before;
+        if let Some(owner) = &owner {
+            self.tokens.spend_survivors(game, owner.account, Some(player));
+        }
         let realm = self.core.realm_mut(game);
         realm.release_name(&old_name);
         realm.take_name(&name);

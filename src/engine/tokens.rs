@@ -7,10 +7,11 @@
 //! until the client has shown that it has the newest: the one that was used last, and those that were told since, for any
 //! of them may be the one that the client has read. What it asks over a line that it gave up may come late, so that the one
 //! used last need not be the one it has. Every other one is spent. Those that outlived a graceful stop
-//! stand for an account until its player comes in, one way or the other, or their time is over.
+//! stand for an account's player until that comes in, one way or the other, or their time is over. The one that it comes back by is
+//! an older one of its new seat then: whoever uses it again has not heard that everything begins anew.
 
 use crate::account::{Token, TokenDigest, Username};
-use crate::ids::{AccountId, ConnId, GameId};
+use crate::ids::{AccountId, ConnId, GameId, PlayerId};
 use crate::limits;
 use crate::random::Secrets;
 use crate::time::WallMs;
@@ -24,12 +25,15 @@ pub(super) struct SeatTokens {
     newest: Option<TokenDigest>,
     /// What resumes until the newest is known to have arrived, in the order in which they were told.
     older: Vec<TokenDigest>,
+    /// How many of the older ones, the first, were told before its session began: before a restart, or in a session that
+    /// was begun anew because its beginning was not heard.
+    before: u8,
 }
 
 impl SeatTokens {
     /// One token, and none older.
     pub(super) fn new(newest: Option<TokenDigest>) -> SeatTokens {
-        SeatTokens { newest, older: Vec::new() }
+        SeatTokens { newest, older: Vec::new(), before: 0 }
     }
 
     /// Those that resume.
@@ -47,15 +51,28 @@ impl SeatTokens {
         !self.older.is_empty()
     }
 
+    /// Whether it was told before the session of the seat began.
+    pub(super) fn is_of_before(&self, token: TokenDigest) -> bool {
+        self.older.iter().take(usize::from(self.before)).any(|older| *older == token)
+    }
+
     /// A resume by `used` was answered with `newest`.
     fn renew(&mut self, used: TokenDigest, newest: Option<TokenDigest>) {
-        let before = self.valid().skip_while(|token| *token != used);
-        self.older = before.collect();
+        let spent = self.valid().take_while(|token| *token != used).count();
+        self.older = self.valid().skip(spent).collect();
+        self.before = self.before.saturating_sub(spent as u8);
         if self.older.len() > limits::RESUME_TOKENS {
             // The one that is used again and again is more likely the client's than any it was told in between.
             self.older.remove(1);
+            self.before -= u8::from(self.before > 1);
         }
         self.newest = newest;
+    }
+
+    /// The same of a session that begins with `newest`.
+    pub(super) fn begin_anew(&mut self, used: TokenDigest, newest: Option<TokenDigest>) {
+        self.renew(used, newest);
+        self.before = self.older.len() as u8;
     }
 }
 
@@ -64,6 +81,8 @@ impl SeatTokens {
 pub(super) struct Survivor {
     pub(super) game: GameId,
     pub(super) account: AccountId,
+    /// Who it was, be it in the lobby; `None`: that was not kept, and it may be any of the account's.
+    pub(super) player: Option<PlayerId>,
     pub(super) name: Username,
     /// The login session that the player came in with.
     pub(super) login: Option<TokenDigest>,
@@ -126,6 +145,7 @@ impl Tokens {
 
     /// The newest token has arrived: the older one is spent.
     pub(super) fn confirm(&mut self, tokens: &mut SeatTokens) {
+        tokens.before = 0;
         for spent in std::mem::take(&mut tokens.older) {
             self.holders.remove(&short(spent));
         }
@@ -146,11 +166,27 @@ impl Tokens {
         self.survivors.get(&token).filter(|survivor| survivor.game == game && survivor.expires > wall)
     }
 
-    /// An account's player has come in: what it had before the restart is spent.
-    pub(super) fn spend_survivors(&mut self, game: GameId, account: AccountId) {
+    /// A player of an account has come in: what it had before the restart is spent.
+    pub(super) fn spend_survivors(&mut self, game: GameId, account: AccountId, player: Option<PlayerId>) {
+        let is_it = |survivor: &Survivor| {
+            let may_be_it = survivor.player.is_none() || survivor.player == player;
+            (survivor.game, survivor.account) == (game, account) && may_be_it
+        };
         if !self.survivors.is_empty() {
-            self.survivors.retain(|_, survivor| (survivor.game, survivor.account) != (game, account));
+            self.void_survivors(is_it);
         }
+    }
+
+    /// Whether somebody may come back as this player.
+    pub(super) fn awaits(&self, game: GameId, player: PlayerId) -> bool {
+        let as_it = |survivor: &Survivor| (survivor.game, survivor.player) == (game, Some(player));
+        self.survivors.values().any(as_it)
+    }
+
+    /// All of before the restart whose time is not over.
+    pub(super) fn survivors(&self, wall: WallMs) -> Vec<(TokenDigest, Survivor)> {
+        let all = self.survivors.iter().filter(|(_, survivor)| survivor.expires > wall);
+        all.map(|(token, survivor)| (*token, survivor.clone())).collect()
     }
 
     /// Whoever it is that is meant does not come back.
@@ -219,26 +255,54 @@ mod tests {
     }
 
     #[test]
+    fn whoever_has_not_heard_of_a_new_session_is_told_of_it_again() {
+        let mut tokens = Tokens::new([7; 32], 0);
+        let [a, b, c, d, e] = std::array::from_fn(|_| tokens.issue().digest());
+        let mut seat = SeatTokens::new(Some(a));
+        let heard = |seat: &SeatTokens, all: &[TokenDigest]| -> Vec<bool> {
+            all.iter().map(|token| !seat.is_of_before(*token)).collect()
+        };
+        seat.begin_anew(a, Some(b));
+        assert_eq!(heard(&seat, &[a, b]), [false, true]);
+        seat.begin_anew(a, Some(c));
+        assert_eq!(heard(&seat, &[a, b, c]), [false, false, true], "that of `b` is over");
+        tokens.renew(&mut seat, c, Some(d));
+        tokens.renew(&mut seat, c, Some(e));
+        assert_eq!(heard(&seat, &[c, d, e]), [true; 3]);
+        seat.begin_anew(c, Some(a));
+        tokens.confirm(&mut seat);
+        assert_eq!(seat.valid().collect::<Vec<_>>(), [a]);
+        assert_eq!(heard(&seat, &[a, c]), [true; 2]);
+    }
+
+    #[test]
     fn what_outlived_a_restart_ends_with_its_time_or_its_player() {
         let mut tokens = Tokens::new([7; 32], 0);
-        let digests: [_; 3] = std::array::from_fn(|_| tokens.issue().digest());
-        let of = |account, expires| Survivor {
+        let digests: [_; 4] = std::array::from_fn(|_| tokens.issue().digest());
+        let of = |player, expires| Survivor {
             game: GameId(0),
-            account: AccountId(account),
+            account: AccountId(1),
+            player,
             name: Username::new("Ann").expect("a name"),
             login: None,
             ip: None,
             expires: WallMs(expires),
         };
-        for (digest, survivor) in digests.into_iter().zip([of(1, 10), of(1, 10), of(2, 5)]) {
+        let [one, other] = [1, 2].map(|id| Some(PlayerId(id)));
+        let whose = [of(one, 10), of(one, 10), of(other, 5), of(None, 10)];
+        for (digest, survivor) in digests.into_iter().zip(whose) {
             tokens.keep_survivor(digest, survivor);
         }
         let finds = |tokens: &Tokens, at: usize, game, wall| {
             tokens.survivor(digests[at], GameId(game), WallMs(wall)).is_some()
         };
         assert!(finds(&tokens, 0, 0, 9) && !finds(&tokens, 0, 0, 10) && !finds(&tokens, 0, 1, 9));
-        tokens.spend_survivors(GameId(0), AccountId(1));
+        assert!(tokens.awaits(GameId(0), PlayerId(1)) && !tokens.awaits(GameId(1), PlayerId(1)));
+        assert_eq!((tokens.survivors(WallMs(4)).len(), tokens.survivors(WallMs(5)).len()), (4, 3));
+        tokens.spend_survivors(GameId(0), AccountId(1), one);
+        assert!(!tokens.awaits(GameId(0), PlayerId(1)));
         assert!(!finds(&tokens, 0, 0, 9) && !finds(&tokens, 1, 0, 9) && finds(&tokens, 2, 0, 4));
+        assert!(!finds(&tokens, 3, 0, 9), "whose it is is not known");
         tokens.sweep(WallMs(5));
         assert!(tokens.survivors.is_empty());
     }

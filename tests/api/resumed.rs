@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Long enough for any test.
 const GRACE: Duration = Duration::from_secs(3600);
 
-fn hold(settings: &mut Settings) {
+pub(crate) fn hold(settings: &mut Settings) {
     settings.engine.session.resume_grace = GRACE;
 }
 
@@ -30,7 +30,7 @@ where
 }
 
 /// Breaks the connection without a word; the last number that was read.
-fn cut<In, Out>(player: Player<In, Out>) -> u64
+pub(crate) fn cut<In, Out>(player: Player<In, Out>) -> u64
 where
     In: Serialize + DeserializeOwned,
     Out: Serialize + DeserializeOwned,
@@ -41,10 +41,10 @@ where
 }
 
 /// Who came in, and what `auth_response` holds; or who did not.
-type Entered<In, Out> = Result<(Player<In, Out>, Value), Box<Player<In, Out>>>;
+pub(crate) type Entered<In, Out> = Result<(Player<In, Out>, Value), Box<Player<In, Out>>>;
 
 /// Comes back over a new connection; also what `auth_response` holds. `Err`: who is refused, before it reads more.
-fn resume<In, Out>(addr: SocketAddr, path: &str, token: &Value, seq: u64) -> Entered<In, Out>
+pub(crate) fn resume<In, Out>(addr: SocketAddr, path: &str, token: &Value, seq: u64) -> Entered<In, Out>
 where
     In: Serialize + DeserializeOwned,
     Out: Serialize + DeserializeOwned,

@@ -125,6 +125,11 @@ impl Outbox {
         self.check();
     }
 
+    /// A ping is to go behind what waits for the connection: its pong tells that that has arrived.
+    pub fn greet(&mut self) {
+        self.greets = self.connection > 0;
+    }
+
     /// Lets go of everything that the peer may not have seen, and of what waits: only a full state helps then.
     fn forget(&mut self) {
         self.queue = VecDeque::new();

@@ -30,7 +30,8 @@ pub const fn room_of_region(regions: usize) -> usize {
 
 /// Length of the kernel's queue of connections not yet accepted.
 pub const ACCEPT_BACKLOG: i32 = 4096;
-/// Connections refused at accept that may linger at once to read their answer; more are closed without one.
+/// Connections refused at accept that may linger at once to read their answer; more are closed without one. So many of one
+/// address may also linger that were let in to resume a player and refused; where there are more, no other is let in for that.
 pub const REFUSALS_LINGERING: usize = 256;
 /// Unsent bytes the kernel may hold for one game socket (`TCP_NOTSENT_LOWAT`).
 pub const NOTSENT_LOWAT: u32 = 16 << 10;

@@ -5,6 +5,8 @@
 //! let in as there are players of that address to be resumed**: who is lost, and who seems to be, because it has not
 //! answered for a while. Such a connection may do nothing but resume one of them; all else is told `too_many_connections`
 //! at the `auth_request`, unless there is room by then. It costs nobody a place, and the deadlines of any other hold for it.
+//! One that was refused and only reads why is in nobody's way. Of these an address has as many as its `connect_rate` lets come
+//! within [`limits::LINGER_TIME`], and never more than [`limits::REFUSALS_LINGERING`].
 
 use super::Engine;
 use super::game::Refusal;
@@ -93,7 +95,8 @@ impl Engine {
         true
     }
 
-    /// Whether there are more players of an address to be resumed than connections of it that were let in for that.
+    /// Whether there are more players of an address to be resumed than connections of it that were let in for that and may
+    /// still do it.
     fn expects(&self, address: AddressKey, now: Time) -> bool {
         // A flood from addresses that nobody plays from costs no look at everybody.
         if self.core.peers.open(address) == 0 {
@@ -102,12 +105,14 @@ impl Engine {
         let settings = &self.core.settings.session;
         let lost =
             |peer: &Peer| peer.lingers() || (peer.seat.is_some() && peer.session.is_quiet(settings, now));
-        let (mut expected, mut let_in) = (0, 0);
+        let (mut expected, mut let_in, mut leaving) = (0, 0, 0);
         for (_, peer) in self.of(address) {
+            let is_leaving = peer.session.phase() == Phase::Closing;
             expected += usize::from(lost(peer));
-            let_in += usize::from(peer.over_limit);
+            let_in += usize::from(peer.over_limit && !is_leaving);
+            leaving += usize::from(peer.over_limit && is_leaving);
         }
-        let_in < expected
+        let_in < expected && leaving < limits::REFUSALS_LINGERING
     }
 
     fn of(&self, address: AddressKey) -> impl Iterator<Item = (ConnId, &Peer)> {

@@ -272,28 +272,15 @@ impl<Out: DeserializeOwned> Reader<Out> {
         while !input.is_empty() {
             let left = input.len();
             let Some(event) = websocket.next_inflated(&mut input, &mut self.inflater) else { break };
+            let is_text = matches!(event, Event::Text(_));
             match event {
-                Event::Text(message) if self.encoding.is_text() => {
-                    batch(
-                        self.encoding,
-                        message,
-                        &mut self.counts,
-                        &mut self.asked,
-                        &mut self.ending,
-                        heard,
-                    )?;
+                Event::Text(_) | Event::Binary(_) if is_text != self.encoding.is_text() => {
+                    return Err("the wrong kind of message".to_owned());
                 }
-                Event::Binary(message) if !self.encoding.is_text() => {
-                    batch(
-                        self.encoding,
-                        message,
-                        &mut self.counts,
-                        &mut self.asked,
-                        &mut self.ending,
-                        heard,
-                    )?;
+                Event::Text(message) | Event::Binary(message) => {
+                    let (counts, asked, ending) = (&mut self.counts, &mut self.asked, &mut self.ending);
+                    batch(self.encoding, message, counts, asked, ending, heard)?;
                 }
-                Event::Text(_) | Event::Binary(_) => return Err("the wrong kind of message".to_owned()),
                 Event::Ping(payload) => heard.push(Heard::Ping(payload.to_vec())),
                 Event::Pong(_) => {}
                 Event::Close(body) => {

@@ -379,7 +379,8 @@ export class Evertick {
 
   /**
    * Sends a packet and waits for its reply: its own reply packet's data, or `{}` for `ok`. While the connection is lost
-   * it waits to be sent.
+   * it waits to be sent. Once its time is over it is not sent any more, nor again where the server has not taken it: who
+   * then asks anew asks once.
    *
    * @param {string} type
    * @param {object} [data]
@@ -393,8 +394,9 @@ export class Evertick {
     this.#nextId = (id % 0xffff_ffff) + 1;
     return new Promise((resolve, reject) => {
       const timer = setTimeout(() => {
-        this.#pending.delete(id);
-        reject(new EvertickError('timeout', `no reply to ${type} within ${timeoutMs} ms`));
+        this.#reject(id, new EvertickError('timeout', `no reply to ${type} within ${timeoutMs} ms`));
+        // What has a number may have arrived: that the server says after the next resume, if there is one.
+        this.#kept = this.#kept.filter((message) => message.number !== null || this.#isWanted(message));
       }, timeoutMs);
       this.#pending.set(id, { resolve, reject, timer });
       this.#transmit(type, data, id);
@@ -518,6 +520,11 @@ export class Evertick {
     if (this.#kept.length > KEPT_MESSAGES) this.#dropOldest();
   }
 
+  /** Whether it is worth sending: a request that nobody waits for any more may have been made anew. */
+  #isWanted({ id }) {
+    return id === undefined || this.#pending.has(id);
+  }
+
   #go(message, socket) {
     this.#sent += 1;
     message.number = this.#sent;
@@ -622,14 +629,17 @@ export class Evertick {
     this.#opening = null;
   }
 
-  /** The server has taken so many messages: the others go again, or are lost. */
+  /**
+   * The server has taken so many messages: the others go again, or are lost. Requests that it has taken stay as they are,
+   * also where everything is told afresh: a reply that was made may be missing then, one that is still to be made comes.
+   */
   #takeStock(received) {
     const isMissing = ({ number }) => number === null || number > received;
     const untaken = this.#kept.filter(isMissing);
     const gone = untaken.filter(({ number }) => number !== null).length;
     const lost = this.#unsure.filter(isMissing);
     const more = Math.max(this.#sent - received - gone - lost.length, 0);
-    this.#kept = this.#worthSending(untaken);
+    this.#kept = this.#worthSending(untaken.filter((message) => this.#isWanted(message)));
     const superseded = untaken.filter((message) => !this.#kept.includes(message));
     for (const { id, type } of superseded) this.#reject(id, new EvertickError('lost', `a newer ${type} went in its place`));
     // What goes again has a new number: the server counts on from what it has taken.

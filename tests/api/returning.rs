@@ -5,6 +5,7 @@ use crate::driven::Driven;
 use crate::resume::{Client, resume};
 use evertick::engine::Settings;
 use evertick::ids::ConnId;
+use evertick::limits::{LINGER_TIME, REFUSALS_LINGERING};
 use std::time::Duration;
 
 const HERE: &str = "192.0.2.1";
@@ -108,6 +109,39 @@ fn no_more_are_let_in_than_are_lost_and_they_have_no_more_time_than_others() {
     for client in &mut clients {
         assert!(comes_back(&mut driven, client, HERE));
     }
+    driven.engine.audit().unwrap();
+}
+
+/// One that came over the limit, was refused, and does not read why.
+fn refused_and_deaf(driven: &mut Driven) {
+    let conn = driven.upgraded(HERE);
+    driven.set_room(conn, 0);
+    driven.say(conn, r#"{"type":"auth_request","data":{"version":1,"guest":"Eve"}}"#);
+}
+
+#[test]
+fn a_refused_newcomer_that_does_not_end_its_connection_is_not_in_the_way() {
+    let (mut driven, mut clients) = crowd(2, |_| {});
+    lose(&mut driven, &clients[..1]);
+    refused_and_deaf(&mut driven);
+    assert_eq!(driven.engine.connections(), 2, "it lingers beside who has not been lost");
+    assert!(comes_back(&mut driven, &mut clients[0], HERE));
+    driven.engine.audit().unwrap();
+}
+
+#[test]
+fn refused_newcomers_of_one_address_do_not_pile_up() {
+    let (mut driven, mut clients) = crowd(1, |_| {});
+    lose(&mut driven, &clients);
+    for _ in 0..REFUSALS_LINGERING {
+        refused_and_deaf(&mut driven);
+    }
+    assert_eq!(driven.engine.connections(), REFUSALS_LINGERING);
+    assert_eq!(connect(&mut driven, HERE), Err(too_many()));
+    // Deadlines are seen to within a second or two.
+    driven.pass(LINGER_TIME + Duration::from_secs(2));
+    assert_eq!(driven.engine.connections(), 0, "they are cut");
+    assert!(comes_back(&mut driven, &mut clients[0], HERE));
     driven.engine.audit().unwrap();
 }
 

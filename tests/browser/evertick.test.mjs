@@ -389,6 +389,85 @@ describe('coming back', () => {
     client.close();
   });
 
+  it('does not send a request whose time is over, nor count it', async () => {
+    const { client, socket } = await join();
+    socket.ends(1006);
+    const accept = () => client.request('trade_accept', { trade_id: 1 }, { timeoutMs: 500 });
+    const asked = accept();
+    say(client, 'while away');
+    mock.timers.tick(500);
+    await refused(asked, 'timeout');
+    const again = client.request('trade_accept', { trade_id: 1 });
+    const second = tries(500);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+    const types = (of) => of.sent.slice(1).map(({ type }) => type);
+    assert.deepEqual(types(second), ['chat', 'trade_accept', 'ping']);
+    second.batch(1, { type: 'ok', re: second.lastOf('trade_accept').id });
+    await again;
+    // The first ping, the word and the request that went: a number too many would send the new ping no more.
+    second.ends(1006);
+    const third = tries(1000);
+    third.batch(0, { type: 'connected', data: CONNECTED });
+    third.batch(0, { type: 'auth_response', data: { ...RESUMED, resume_token: 'third', received: 3 } });
+    assert.deepEqual(types(third), ['ping', 'ping']);
+    client.close();
+  });
+
+  it('does not send a request again whose time is over, and that the server has not taken', async () => {
+    const { client, socket } = await join();
+    const dropped = [];
+    client.on('client:dropped', (packets) => dropped.push(packets));
+    const accept = (timeoutMs) => client.request('trade_accept', { trade_id: 1 }, { timeoutMs });
+    // Into a line that is dead already.
+    const asked = accept(500);
+    mock.timers.tick(500);
+    await refused(asked, 'timeout');
+    say(client, 'before');
+    const again = accept(5000);
+    socket.ends(1006);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+    const accepted = second.sent.filter(({ type }) => type === 'trade_accept');
+    assert.deepEqual([accepted.length, words(second), dropped], [1, ['before'], []]);
+    second.batch(1, { type: 'ok', re: accepted[0].id });
+    await again;
+    client.close();
+  });
+
+  it('sends what waits for its turn no more once its time is over', async () => {
+    const { client, socket } = await join();
+    socket.ends(1006);
+    for (let n = 0; n < 20; n += 1) say(client, String(n));
+    const asked = client.request('get_game_state', {}, { timeoutMs: 1200 });
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, received: 1 } });
+    mock.timers.tick(200);
+    await refused(asked, 'timeout');
+    mock.timers.tick(300);
+    assert.deepEqual([words(second).length, second.lastOf('get_game_state')], [20, undefined]);
+    client.close();
+  });
+
+  it('waits on for replies after a full state: one may still come, and one that is missing is a timeout', async () => {
+    const { client, socket } = await join();
+    const [first, other] = [client.request('get_game_state'), client.request('get_inventory')];
+    const ids = ['get_game_state', 'get_inventory'].map((type) => socket.lastOf(type).id);
+    socket.ends(1006);
+    const second = tries(1000);
+    second.batch(0, { type: 'connected', data: CONNECTED });
+    // The first ping and both requests were taken.
+    second.batch(0, { type: 'auth_response', data: { ...RESUMED, full_state: true, received: 3 } });
+    assert.deepEqual(second.sent.slice(1).map(({ type }) => type), ['ping'], 'what was taken is not asked again');
+    second.batch(40, { type: 'inventory', re: ids[1], data: { items: [] } });
+    assert.deepEqual(await other, { items: [] });
+    mock.timers.tick(9000);
+    await refused(first, 'timeout');
+    client.close();
+  });
+
   it('takes a full state from wherever it begins', async () => {
     const { client, socket } = await join();
     const heard = told(client);

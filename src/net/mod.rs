@@ -21,6 +21,7 @@
 mod calls;
 mod clock;
 mod event_loop;
+mod heap;
 mod linger;
 mod listener;
 mod reserve;
@@ -33,6 +34,7 @@ mod waker;
 pub use calls::Calls;
 pub use clock::Clock;
 pub use event_loop::EventLoop;
+pub use heap::give_back_memory;
 pub use resident::resident_bytes;
 pub use settings::Settings;
 pub use waker::Waker;

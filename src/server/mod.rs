@@ -6,6 +6,7 @@
 //! It adds to the loop what the engine must not know: when a tick is due, how long it took, the wall clock, the disk, and
 //! that somebody pressed Ctrl-C. It decides nothing about peers.
 
+mod calm;
 mod keeping;
 mod node;
 

@@ -3,6 +3,7 @@
 //! It measures what a tick takes, carries errands once a turn, and ends the loop when everybody has been told so and everything is on
 //! disk, or took too long.
 
+use super::calm::Calm;
 use super::keeping::Keeping;
 use super::wall;
 use crate::engine::{Engine, TickReport};
@@ -29,6 +30,7 @@ pub(super) struct Node {
     ran: Option<Ran>,
     /// When resident memory and the like were last looked up.
     looked_up_at: Option<Time>,
+    calm: Calm,
     overrun_logged: Option<Time>,
 }
 
@@ -65,6 +67,7 @@ impl Node {
             draining: None,
             ran: None,
             looked_up_at: None,
+            calm: Calm::default(),
             overrun_logged: None,
         }
     }
@@ -99,8 +102,21 @@ impl Node {
     fn look_up(&mut self, now: Time) {
         if self.looked_up_at.is_none_or(|at| now.since(at) >= SECOND) {
             self.looked_up_at = Some(now);
-            self.engine.set_resident_bytes(net::resident_bytes().unwrap_or(0));
+            let resident = net::resident_bytes().unwrap_or(0);
+            self.engine.set_resident_bytes(resident);
+            self.calm.look(resident);
             self.engine.set_commit_p99(self.keeping.commit_p99_us());
+        }
+    }
+
+    /// Gives memory back that a burst has left, where the tick has left at least half of its time.
+    fn give_back_memory(&mut self, now: Time) {
+        let left = self.ticks.deadline().since(now);
+        if self.calm.is_after_burst() && left >= self.ticks.rate().interval() / 2 {
+            net::give_back_memory();
+            let (resident, taken) = (net::resident_bytes().unwrap_or(0), self.clock.now().since(now));
+            self.calm.gave_back(resident);
+            log::debug!("gave memory back in {} us: {resident} bytes are resident", micros(taken));
         }
     }
 
@@ -168,6 +184,7 @@ impl Service for Node {
     fn flushed(&mut self, now: Time) {
         if let Some(ran) = self.ran.take() {
             self.report(ran, now);
+            self.give_back_memory(now);
         }
     }
 

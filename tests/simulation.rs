@@ -3,8 +3,12 @@
 //!
 //! ```sh
 //! SIM_SEEDS=2000 cargo test --test simulation     # sweeps that many, of each game
+//! SIM_FIRST=2000 SIM_SEEDS=500 cargo test ...     # sweeps from seed 2000 to 2499: goes on where a sweep has ended
 //! SEED=17 cargo test --test simulation            # runs that one and prints what happens
 //! ```
+//!
+//! A seed that ever failed is kept (`KEPT`) and run in every sweep. What it led to may not be met by it for ever, for
+//! every change in what chance is asked for changes what a seed means: so it leaves a test of its own besides.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[cfg(feature = "connect4")]
@@ -33,6 +37,12 @@ use std::time::Duration;
 
 /// Seeds of each game that are swept where nobody says otherwise.
 const SEEDS: u64 = 150;
+
+/// Seeds that have failed before.
+const KEPT: [u64; 1] = [
+    // Of Eternity: at the end somebody was asked for what had been told a moment ago and was still under way.
+    287,
+];
 
 #[test]
 fn a_game_of_regions_and_chat_under_every_fault() {
@@ -144,7 +154,10 @@ fn sweep_plans<S: Scenario>(plan: fn(u64) -> Plan, scenario: impl Fn() -> S) -> 
         return report;
     }
     let mut sum = Report::default();
-    for seed in 0..number("SIM_SEEDS").unwrap_or(SEEDS) {
+    let first = number("SIM_FIRST").unwrap_or(0);
+    let swept = first..first + number("SIM_SEEDS").unwrap_or(SEEDS);
+    let kept = KEPT.into_iter().filter(|seed| !swept.contains(seed));
+    for seed in swept.clone().chain(kept) {
         let report = run_plan(plan(seed), scenario());
         sum.ticks += report.ticks;
         sum.connections += report.connections;

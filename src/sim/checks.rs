@@ -164,6 +164,12 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         }
     }
 
+    /// What a player was told in `tick` or after it, and has not heard yet.
+    pub(super) fn under_way(&self, player: PlayerId, tick: Tick) -> Vec<&G::Out> {
+        let due = self.due.get(&player).into_iter().flatten();
+        due.filter(|(told, ..)| *told >= tick).map(|(.., out)| out).collect()
+    }
+
     /// What a client has said to its game; `all`: nothing of it is under way any more.
     pub(super) fn said(&mut self, player: PlayerId, said: &[Said], all: bool) {
         self.said.insert(player, (said.to_vec(), all));

@@ -28,6 +28,7 @@ pub use reader::{Heard, PATH, Reader, opening};
 pub use report::{Failure, Report};
 pub use run::Sim;
 pub use scenario::{
-    Caller, Carriage, Conduct, Cutting, DiskFaults, Fate, Faults, Plan, Scenario, Script, Told, Who, World,
+    Caller, Carriage, Conduct, Cutting, DiskFaults, Fate, Faults, Plan, Scenario, Script, Settled, Told, Who,
+    World,
 };
 pub use shell::{Line, Shell};

@@ -13,7 +13,7 @@ use super::disk::Disk;
 use super::link::Pipe;
 use super::reader::PATH;
 use super::report::{Failure, Report};
-use super::scenario::{Carriage, Conduct, Fate, Plan, Scenario, World, choose};
+use super::scenario::{Carriage, Conduct, Fate, Plan, Scenario, Settled, World, choose};
 use super::shell::Shell;
 use super::turn::Link;
 use crate::engine::{Engine, Event};
@@ -295,15 +295,19 @@ impl<S: Scenario> Sim<S> {
         if let Some(lost) = links.iter().find(|link| link.alive && link.is_lost_for_good()) {
             return Err(format!("client {} has a line, and does not come back", lost.name));
         }
-        let mut people = Vec::new();
         let in_a_second =
             (Duration::from_secs(1).as_micros() / plan.engine.tick_rate.interval().as_micros()) as u64;
+        let a_second_ago = Tick(tick.0.saturating_sub(in_a_second));
+        let mut settled = Vec::new();
         for link in links.iter_mut().filter(well) {
             link.is_settled = true;
             let Some(player) = link.client.reader.player() else { continue };
-            checks.all_heard(player, Tick(tick.0.saturating_sub(in_a_second)))?;
-            people.push((player, link.client.script()));
+            checks.all_heard(player, a_second_ago)?;
+            settled.push((player, link.client.script()));
         }
+        let settle =
+            |(player, script)| Settled { player, script, under_way: checks.under_way(player, a_second_ago) };
+        let people: Vec<_> = settled.into_iter().map(settle).collect();
         scenario.is_quiet(&World { engine: shell.engine(), game: *game, tick, told: &[] }, &people)
     }
 

@@ -35,15 +35,15 @@ pub trait Scenario {
         None
     }
 
-    /// Everybody has been quiet for a while and heard what there was to hear: all that was told to these, who are in and
-    /// well, has come to them, but for what newer packets have replaced.
+    /// Everybody has been quiet for a while: all that was told to these, who are in and well, has come to them, but for what
+    /// newer packets have replaced and what is still under way.
     ///
     /// # Errors
-    /// Somebody does not know what it was told last.
+    /// Somebody does not know what it was told last, and will not know it by what is under way either.
     fn is_quiet(
         &mut self,
         world: &World<'_, Self::Game>,
-        people: &[(PlayerId, &Self::Script)],
+        people: &[Settled<'_, Self::Game, Self::Script>],
     ) -> Result<(), String> {
         let _ = (world, people);
         Ok(())
@@ -144,6 +144,17 @@ pub struct World<'a, G: Game> {
     pub tick: Tick,
     /// What its games said in it, and to whom, in that order. What the engine itself answers is not in it.
     pub told: &'a [Told<G::Out>],
+}
+
+/// Somebody who is in and well, and had the time to hear what there was to hear.
+pub struct Settled<'a, G: Game, S> {
+    /// Its player.
+    pub player: PlayerId,
+    /// Who leads it.
+    pub script: &'a S,
+    /// What it was told within the last second and has not heard, in that order: even when everybody is quiet, what was
+    /// said over a line that had stalled may arrive at the last moment.
+    pub under_way: Vec<&'a G::Out>,
 }
 
 /// One packet to one player.

@@ -48,6 +48,9 @@ mod order;
 mod play;
 #[path = "api/proxies.rs"]
 mod proxies;
+#[cfg(feature = "deflate")]
+#[path = "api/recompressed.rs"]
+mod recompressed;
 #[cfg(all(feature = "storage", feature = "eternity"))]
 #[path = "api/replayed.rs"]
 mod replayed;

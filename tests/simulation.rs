@@ -107,6 +107,9 @@ fn one_seed_is_one_run() {
     let run = |seed| run(seed, paddock::Paddock::default());
     assert_eq!(run(3), run(3));
     assert_ne!(run(3).digest, run(4).digest);
+    let compressing = (0..).find(|seed| plan(*seed).engine.session.compression == cfg!(feature = "deflate"));
+    let seed = compressing.unwrap();
+    assert_eq!(run(seed), run(seed));
 }
 
 #[test]
@@ -142,6 +145,21 @@ fn came_back(sum: &Report) {
     assert!(sum.afresh > sum.forgotten, "nobody changed its encoding: {sum:#?}");
 }
 
+/// Batches came compressed, and in the same sweep clients came back into every other agreement, with a batch half read.
+fn were_compressed(sum: &Report) {
+    if !cfg!(feature = "deflate") {
+        return;
+    }
+    let deflated = &sum.deflated;
+    assert!(4 * deflated.read > sum.players && deflated.sent > sum.players, "{sum:#?}");
+    assert!(deflated.narrow > 0, "nobody had a small window: {sum:#?}");
+    if sum.cuts > 0 {
+        assert!(deflated.replayed > 0, "nothing was compressed that was sent again: {sum:#?}");
+        assert!(deflated.cut_inside > 0, "no line was cut in a compressed batch: {sum:#?}");
+        assert!(deflated.given_up > 0 && deflated.taken_up > 0 && deflated.rewindowed > 0, "{sum:#?}");
+    }
+}
+
 /// Sweeps the seeds that the environment asks for, and sums up what happened.
 fn sweep<S: Scenario>(scenario: impl Fn() -> S) -> Report {
     sweep_plans(plan, scenario)
@@ -175,11 +193,13 @@ fn sweep_plans<S: Scenario>(plan: fn(u64) -> Plan, scenario: impl Fn() -> S) -> 
         sum.failed_commits += report.failed_commits;
         sum.most_memory = sum.most_memory.max(report.most_memory);
         sum.replayed += report.replayed;
+        sum.deflated += report.deflated;
         for (code, count) in report.closes {
             *sum.closes.entry(code).or_default() += count;
         }
     }
     println!("{sum:#?}");
+    were_compressed(&sum);
     sum
 }
 
@@ -220,6 +240,7 @@ fn plan(seed: u64) -> Plan {
     engine.registry.connect_rate = draw(&[0, 0, 1]) as u32;
     engine.session.max_message = draw(&[16 << 10, 512]);
     engine.session.duplicate_window = Duration::from_millis(draw(&[100, 0]) as u64);
+    compress(seed, &mut engine);
     let trace: Option<fn(&str)> = number("SEED").map(|_| print as fn(&str));
     Plan {
         seed,
@@ -260,6 +281,7 @@ fn cut_again_and_again(seed: u64) -> Plan {
         }
         _ => {}
     }
+    compress(seed, &mut engine);
     let faults = Faults {
         conduct: vec![(Conduct::Honest, 1)],
         fate: vec![(Fate::Stays, 1)],
@@ -269,6 +291,14 @@ fn cut_again_and_again(seed: u64) -> Plan {
     };
     let trace: Option<fn(&str)> = number("SEED").map(|_| print as fn(&str));
     Plan { seed, clients, duration: Duration::from_secs(12), engine, faults, trace }
+}
+
+/// Whether batches are compressed in the run of that seed, and from which size on. Of a chance of its own: all else that is
+/// drawn of the seed is what it is without.
+fn compress(seed: u64, engine: &mut Settings) {
+    let mut chance = Random::new(seed.rotate_left(48) ^ seed);
+    engine.session.compression = cfg!(feature = "deflate") && chance.chance(0.3);
+    engine.session.compress_over = [0, 64, 256][chance.below(3) as usize];
 }
 
 /// Nobody is refused for want of room; deadlines are short, so that a short run meets them.

@@ -4,6 +4,7 @@
 //! hold what they are sent against the contract, see `reader`.
 
 use super::caller::Calling;
+use super::deflation::RSV1;
 use super::hostile;
 use super::reader::{Heard, Reader, opening};
 use super::scenario::{Conduct, Script, Who};
@@ -224,6 +225,14 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         (self.is_cut, self.is_clear) = (true, filtered);
     }
 
+    /// The server agrees to compressed messages: it offers something else over each of its lines.
+    pub(super) fn vary_offers(&mut self, seed: u64) {
+        self.reader.deflation.vary(seed);
+        if !self.out.is_empty() {
+            self.out = self.reader.opening();
+        }
+    }
+
     /// Whether it could come back if its line were lost now.
     pub(super) fn can_come_back(&self) -> bool {
         self.resumption.is_possible() && !self.left && self.reader.goodbye().is_none()
@@ -242,8 +251,8 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             self.resumption.recode(|message| recode::<G>(message, from, to));
             (self.encoding, self.is_recoded) = (to, true);
         }
-        self.out = opening(self.encoding);
         self.reader.reopen(self.encoding, self.auth_id);
+        self.out = self.reader.opening();
     }
 
     /// Whether it was told everything afresh since the last time that this was asked.
@@ -441,7 +450,7 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             return;
         }
         if self.chance.chance(0.1) {
-            hostile::fragments(self.opcode(), &message, &mut self.chance, &mut self.out);
+            self.put(self.opcode(), &message, hostile::fragments);
         } else {
             self.frame(self.opcode(), &message);
         }
@@ -460,7 +469,16 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
 
     fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
         if !self.left {
-            hostile::frame(opcode, payload, &mut self.chance, &mut self.out);
+            self.put(opcode, payload, hostile::frame);
+        }
+    }
+
+    /// Writes a message in one frame or several, compressed where it is.
+    fn put(&mut self, opcode: OpCode, payload: &[u8], write: fn(OpCode, &[u8], &mut Random, &mut Vec<u8>)) {
+        let (start, small) = (self.out.len(), self.reader.deflation.compress(opcode, payload));
+        write(opcode, small.as_deref().unwrap_or(payload), &mut self.chance, &mut self.out);
+        if small.is_some() {
+            self.out[start] |= RSV1;
         }
     }
 }

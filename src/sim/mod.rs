@@ -13,6 +13,7 @@ mod caller;
 mod checks;
 mod client;
 mod cuts;
+mod deflation;
 mod disk;
 mod hostile;
 mod link;
@@ -24,6 +25,7 @@ mod shell;
 mod turn;
 mod visitor;
 
+pub use deflation::Deflated;
 pub use reader::{Heard, PATH, Reader, opening};
 pub use report::{Failure, Report};
 pub use run::Sim;

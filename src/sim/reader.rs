@@ -12,6 +12,7 @@
 //! - behind `disconnect` comes nothing but the Close frame with its code, behind that nothing at all; and no close with a
 //!   code of the contract comes without its `disconnect`.
 
+use super::deflation::Deflation;
 use crate::ids::PlayerId;
 use crate::packet::{BatchHead, Code, Encoding, Packet, ServerControl, ServerPacket, read_batch};
 use crate::time::Tick;
@@ -31,6 +32,7 @@ pub struct Reader<Out> {
     encoding: Encoding,
     stage: Stage,
     inflater: Inflater,
+    pub(super) deflation: Deflation,
     counts: Counts,
     asked: Asked,
     ending: Ending,
@@ -105,7 +107,8 @@ pub const PATH: &str = "/ws";
 /// The opening handshake of a client that wants `encoding`, ready to be sent.
 pub fn opening(encoding: Encoding) -> Vec<u8> {
     let mut out = Vec::new();
-    request(encoding).write(&mut out);
+    // As browsers do, unasked.
+    request(encoding).offering_deflate().write(&mut out);
     out
 }
 
@@ -117,8 +120,7 @@ fn request(encoding: Encoding) -> Request<'static> {
         Encoding::Postcard => POSTCARD,
     };
     let request = Request::new("localhost", PATH, NONCE, subprotocols, None);
-    // As browsers do, unasked.
-    request.expect("all of it is visible ASCII").offering_deflate()
+    request.expect("all of it is visible ASCII")
 }
 
 impl<Out: DeserializeOwned> Reader<Out> {
@@ -128,6 +130,7 @@ impl<Out: DeserializeOwned> Reader<Out> {
             encoding,
             stage: Stage::Opening(Vec::new()),
             inflater: Inflater::default(),
+            deflation: Deflation::default(),
             counts: Counts::default(),
             asked: Asked::default(),
             ending: Ending::default(),
@@ -140,11 +143,23 @@ impl<Out: DeserializeOwned> Reader<Out> {
     pub fn reopen(&mut self, encoding: Encoding, auth_id: Option<u32>) {
         self.encoding = encoding;
         self.stage = Stage::Opening(Vec::new());
+        self.deflation.reopen();
         self.ending = Ending { mutual: self.asked.unsure, ..Ending::default() };
         (self.counts.batches, self.counts.is_in) = (0, false);
         if let Some(id) = auth_id {
             self.asked.open.remove(&id);
         }
+    }
+
+    /// [`opening`], with what this client offers over the present line.
+    pub(super) fn opening(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        request(self.encoding).write(&mut out);
+        if let Some(offer) = self.deflation.offer() {
+            out.truncate(out.len() - b"\r\n".len());
+            out.extend_from_slice(format!("Sec-WebSocket-Extensions: {offer}\r\n\r\n").as_bytes());
+        }
+        out
     }
 
     /// Notes that the client sends a packet with this `id`. One id is used once.
@@ -241,13 +256,18 @@ impl<Out: DeserializeOwned> Reader<Out> {
     /// Reads the answer to the handshake; returns the frames that came behind it.
     fn open(&mut self) -> Result<Vec<u8>, String> {
         let Stage::Opening(received) = &mut self.stage else { return Ok(Vec::new()) };
-        match request(self.encoding).read_response(received) {
+        let request = match self.deflation.offer() {
+            Some(_) => request(self.encoding).offering_deflate(),
+            None => request(self.encoding),
+        };
+        match request.read_response(received) {
             Ok(None) => Ok(Vec::new()),
             Ok(Some(accepted)) => {
                 if accepted.subprotocol != Some(self.encoding.subprotocol()) {
                     return Err(format!("the subprotocol is {:?}", accepted.subprotocol));
                 }
                 let frames = received.split_off(accepted.head_len);
+                self.deflation.agree(received, accepted.deflate)?;
                 let mut connection = Connection::new(Role::Client, MESSAGE);
                 if let Some(agreed) = accepted.deflate {
                     connection.agree_on(agreed);
@@ -268,10 +288,17 @@ impl<Out: DeserializeOwned> Reader<Out> {
         if self.ending.close.is_some() && !frames.is_empty() {
             return Err(format!("{} bytes behind the Close frame", frames.len()));
         }
+        self.deflation.arrive(&frames);
         let mut input = frames.as_mut_slice();
         while !input.is_empty() {
             let left = input.len();
-            let Some(event) = websocket.next_inflated(&mut input, &mut self.inflater) else { break };
+            let mut is_deflated = false;
+            let event = websocket.next_inflated_if(&mut input, &mut self.inflater, |_| {
+                is_deflated = true;
+                true
+            });
+            let Some(Ok(event)) = event else { break };
+            self.deflation.read(input.len(), is_deflated, self.counts.replayed.0 > 0)?;
             let is_text = matches!(event, Event::Text(_));
             match event {
                 Event::Text(_) | Event::Binary(_) if is_text != self.encoding.is_text() => {
@@ -293,6 +320,9 @@ impl<Out: DeserializeOwned> Reader<Out> {
                 }
                 Event::Error(error) => return Err(format!("a frame: {error}")),
             }
+        }
+        if self.counts.is_in {
+            self.deflation.enter();
         }
         Ok(())
     }

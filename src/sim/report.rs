@@ -1,5 +1,6 @@
 //! What a run gives: what happened in it, or what went wrong.
 
+use super::deflation::Deflated;
 use crate::packet::Code;
 use crate::time::Time;
 use std::collections::BTreeMap;
@@ -42,6 +43,8 @@ pub struct Report {
     pub replayed: usize,
     /// Packets to players that a twin gave again whose lines all held.
     pub twinned: usize,
+    /// How often compressed messages came to something.
+    pub deflated: Deflated,
     /// A hash over all that clients read, in order: the same seed gives the same.
     pub digest: u64,
 }

@@ -238,6 +238,9 @@ impl<S: Scenario> Sim<S> {
         let script = self.scenario.script(conduct, chance);
         let who = self.scenario.who(self.came);
         let mut client = Client::new(conduct, (script, who), calling, chance.bits(), now);
+        if self.plan.engine.session.compression {
+            client.vary_offers(self.plan.seed ^ (self.came as u64) << 32);
+        }
         if cuts.is_some() {
             client.expect_cuts(!self.plan.engine.session.duplicate_window.is_zero());
         }

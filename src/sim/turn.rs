@@ -76,6 +76,7 @@ impl<S: Scenario> Sim<S> {
         self.shell.forget(link.conn);
         self.note_said(link);
         let reader = &link.client.reader;
+        self.report.deflated += reader.deflation.counts();
         self.report.players += u64::from(reader.player().is_some());
         let end = (reader.player(), reader.seq(), reader.refused(), reader.goodbye(), reader.close_code());
         self.trace(|| format!("client {} is gone: player, seq, status, goodbye, close: {end:?}", link.name));

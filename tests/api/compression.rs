@@ -45,14 +45,14 @@ struct Frame {
 }
 
 /// A peer that looks at frames.
-struct Peer {
+pub(crate) struct Peer {
     plain: Plain,
     /// What the server says it agrees to.
-    agreed: String,
+    pub(crate) agreed: String,
 }
 
 impl Peer {
-    fn open(server: &Running, offer: &str) -> Peer {
+    pub(crate) fn open(server: &Running, offer: &str) -> Peer {
         let mut plain = Plain::open(server.addr);
         let field = format!("Sec-WebSocket-Extensions: {offer}\r\n");
         let head = plain.send(upgrade("/ws", &field)).head();
@@ -84,7 +84,8 @@ impl Peer {
         self.plain.send([frame, masked].concat());
     }
 
-    fn say(&mut self, packet: &Value) {
+    /// Sends a packet, compressed.
+    pub(crate) fn say(&mut self, packet: &Value) {
         self.send(TEXT | RSV1, &deflated(packet.to_string().as_bytes()));
     }
 
@@ -99,18 +100,30 @@ impl Peer {
         Some(Frame { first: head[0], payload: self.plain.bytes(len)? })
     }
 
-    /// The next packet of that type, and whether its batch came compressed.
-    fn packet(&mut self, name: &str) -> (Value, bool) {
+    /// Sends a packet as it is.
+    pub(crate) fn say_plainly(&mut self, packet: &Value) {
+        self.send(TEXT, packet.to_string().as_bytes());
+    }
+
+    /// The next batch, and whether it came compressed.
+    pub(crate) fn batch(&mut self) -> (Value, bool) {
         loop {
-            let frame = self.frame().unwrap_or_else(|| panic!("ended without {name}"));
+            let frame = self.frame().expect("another batch is to come");
             let is_compressed = frame.first & RSV1 != 0;
             let message = match frame.first & !RSV1 {
                 TEXT if is_compressed => inflated(&frame.payload),
                 TEXT => frame.payload,
                 0x89 => continue,
-                _ => panic!("{frame:?} came, not {name}"),
+                _ => panic!("{frame:?} came, and no batch"),
             };
-            let batch: Value = serde_json::from_slice(&message).unwrap();
+            return (serde_json::from_slice(&message).unwrap(), is_compressed);
+        }
+    }
+
+    /// The next packet of that type, and whether its batch came compressed.
+    pub(crate) fn packet(&mut self, name: &str) -> (Value, bool) {
+        loop {
+            let (batch, is_compressed) = self.batch();
             let found = batch["packets"].as_array().unwrap().iter().find(|packet| packet["type"] == name);
             if let Some(packet) = found {
                 return (packet.clone(), is_compressed);

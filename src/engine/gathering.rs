@@ -26,8 +26,7 @@ pub(super) struct Gathering {
     packets: Vec<Gathered>,
     /// The packets' bytes, by encoding.
     encoded: [Vec<u8>; 2],
-    /// Which packets are seen from where, sorted: the region in the high half, the packet's place in the low one.
-    views: Vec<u64>,
+    views: Views,
     /// What those in one region get, by encoding; made for the first of them.
     joined: [Vec<Joined>; 2],
     /// Where packets are joined.
@@ -41,6 +40,51 @@ struct Gathered {
     /// Where it lies in the bytes of each encoding.
     spans: [Range<usize>; 2],
     recipients: u64,
+}
+
+/// Which packets are seen from where: a list for each region, threaded through memory that all lists share.
+///
+/// Invariant: `first` names a list for those in `regions` and for no others.
+#[derive(Debug, Default)]
+struct Views {
+    /// The regions from which anything is seen.
+    regions: Vec<RegionId>,
+    /// By region: where its list begins, or [`END`].
+    first: Vec<u32>,
+    /// Of all lists: the place of a packet, and where the list goes on, or [`END`].
+    entries: Vec<(u32, u32)>,
+}
+
+/// Where no list goes on.
+const END: u32 = u32::MAX;
+
+impl Views {
+    /// Puts a packet at the front of what is seen from a region.
+    fn put(&mut self, region: RegionId, place: usize) {
+        let at = region.0 as usize;
+        if at >= self.first.len() {
+            self.first.resize(at + 1, END);
+        }
+        let next = std::mem::replace(&mut self.first[at], self.entries.len() as u32);
+        if next == END {
+            self.regions.push(region);
+        }
+        self.entries.push((place as u32, next));
+    }
+
+    /// The places of the packets that are seen from a region.
+    fn from(&self, region: RegionId) -> impl Iterator<Item = usize> + Clone {
+        let entry = |at: u32| self.entries.get(at as usize);
+        let first = self.first.get(region.0 as usize).copied().and_then(entry);
+        std::iter::successors(first, move |(_, next)| entry(*next)).map(|&(place, _)| place as usize)
+    }
+
+    fn clear(&mut self) {
+        for region in self.regions.drain(..) {
+            self.first[region.0 as usize] = END;
+        }
+        self.entries.clear();
+    }
 }
 
 impl Gathering {
@@ -68,12 +112,11 @@ impl Gathering {
 
     /// Finds out which packets are seen from where anybody is.
     fn look(&mut self, realm: &Realm) {
-        for (place, packet) in (0u64..).zip(&self.packets) {
-            let seen_from =
-                realm.around(packet.region).filter(|&near| realm.in_region(near).next().is_some());
-            self.views.extend(seen_from.map(|near| u64::from(near.0) << 32 | place));
+        // The last one first: each is put before those that were sent after it.
+        for (place, packet) in self.packets.iter().enumerate().rev() {
+            let seen_from = realm.around(packet.region).filter(|&near| realm.is_anybody_in(near));
+            seen_from.for_each(|near| self.views.put(near, place));
         }
-        self.views.sort_unstable();
     }
 
     fn clear(&mut self) {
@@ -90,19 +133,9 @@ impl Gathered {
     }
 }
 
-/// The region of an entry of `views`.
-fn region(view: u64) -> RegionId {
-    RegionId((view >> 32) as u32)
-}
-
-/// The packet of an entry of `views`.
-fn place(view: u64) -> usize {
-    view as u32 as usize
-}
-
 /// Joins packets of one encoding, in as many bodies as it takes for a batch to hold each.
 fn join(
-    view: &[u64],
+    view: impl Iterator<Item = usize>,
     packets: &[Gathered],
     encoded: &[Vec<u8>; 2],
     encoding: Encoding,
@@ -118,8 +151,8 @@ fn join(
         scratch.clear();
     };
     scratch.clear();
-    for &view in view {
-        let span = packets[place(view)].span(encoding);
+    for place in view {
+        let span = packets[place].span(encoding);
         debug_assert!(!span.is_empty(), "what is sent is encoded for all who hear it");
         if count == u8::MAX || scratch.len() + separator(encoding).len() + span.len() > limits::BATCH_BYTES {
             finish(scratch, &mut count);
@@ -143,15 +176,16 @@ impl Core {
         let (tick, now) = (self.tick, self.now);
         let Core { realms, peers, attention, doomed, counters, bodies, tap, .. } = self;
         let mut recipients = Recipients { peers, attention, doomed, counters };
-        for view in views.chunk_by(|a, b| region(*a) == region(*b)) {
+        for &region in &views.regions {
+            let view = views.from(region);
             let mut heard = 0;
-            for member in realms[usize::from(game.0)].in_region(region(view[0])) {
+            for member in realms[usize::from(game.0)].in_region(region) {
                 let mine = &mut joined[member.encoding as usize];
                 if mine.is_empty() {
-                    join(view, packets, encoded, member.encoding, scratch, bodies, mine);
+                    join(view.clone(), packets, encoded, member.encoding, scratch, bodies, mine);
                 }
                 if let Some(tap) = tap {
-                    for span in view.iter().map(|&view| packets[place(view)].span(member.encoding)) {
+                    for span in view.clone().map(|place| packets[place].span(member.encoding)) {
                         tap(tick, member.player, &encoded[member.encoding as usize][span]);
                     }
                 }
@@ -162,7 +196,7 @@ impl Core {
                 }
                 heard += u64::from(listens);
             }
-            view.iter().for_each(|&view| packets[place(view)].recipients += heard);
+            view.for_each(|place| packets[place].recipients += heard);
             joined.iter_mut().for_each(Vec::clear);
         }
         for packet in packets.iter() {
@@ -213,14 +247,15 @@ mod tests {
 
     /// By region, what those in it get in an encoding: in how many bodies, and the regions that these tell of.
     fn told(gathering: &Gathering, encoding: Encoding) -> Vec<(u32, usize, Vec<u32>)> {
-        let views = gathering.views.chunk_by(|a, b| region(*a) == region(*b));
-        let read = |view: &[u64]| {
+        let read = |&region: &RegionId| {
             let mut parts = Vec::new();
-            let bodies = &mut Bodies::new(0);
+            let (view, bodies) = (gathering.views.from(region), &mut Bodies::new(0));
             join(view, &gathering.packets, &gathering.encoded, encoding, &mut Vec::new(), bodies, &mut parts);
-            (region(view[0]).0, parts.len(), read(&parts, encoding))
+            (region.0, parts.len(), read(&parts, encoding))
         };
-        views.map(read).collect()
+        let mut regions = gathering.views.regions.clone();
+        regions.sort_unstable();
+        regions.iter().map(read).collect()
     }
 
     /// Sends the parts to somebody, and reads what comes.

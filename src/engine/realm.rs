@@ -233,6 +233,11 @@ impl Realm {
         self.regions.members(region).iter().map(|&key| &self.members[key as usize])
     }
 
+    /// Whether anybody stands in a region.
+    pub(crate) fn is_anybody_in(&self, region: RegionId) -> bool {
+        !self.regions.members(region).is_empty()
+    }
+
     /// Everybody, in the order of their places in the table, and where they stand.
     pub(crate) fn members(&self) -> impl Iterator<Item = (PlayerId, Option<RegionId>)> {
         self.members.iter().map(|(_, member)| (member.player, member.place.map(|place| place.region)))

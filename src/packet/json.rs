@@ -2,11 +2,13 @@
 //!
 //! Reading goes twice over the fields: once to find where they end, once to decode them into what `type` says. That
 //! is what lets `type` stand behind `data`. There are two ways of doing each: a quick one for what clients usually
-//! write (`scan`, then serde_json by itself), and a thorough one for all else (serde_json, then `strict`). The quick one
-//! only ever says yes; **where it does not, the thorough one decides, from the beginning.**
+//! write (`scan`, then `plain`), and a thorough one for all else (serde_json, then `strict`). The quick one only ever
+//! says yes; **where it does not, the thorough one decides, from the beginning.**
 
 use super::encoding::EncodeError;
 use super::envelope::Unreadable;
+use super::numbers::Numbers;
+use super::plain::{NotPlain, Plain};
 use super::scan::{Scanned, scan, usual};
 use super::strict::{Strict, Trace};
 use super::variant::{EnumOnly, Outermost, Variant, variant_of};
@@ -37,7 +39,7 @@ enum Reading<'a> {
     /// It is JSON.
     Thorough,
     /// It may be no JSON: then this message is read thoroughly.
-    Quick { message: &'a [u8], plain: bool },
+    Quick { message: &'a [u8] },
     /// It may be no JSON, or end earlier: then the message is to be opened again.
     Usual,
 }
@@ -49,16 +51,16 @@ pub(super) fn open_usual(
     wanted: impl Fn(&str) -> bool,
 ) -> Option<(Option<u32>, Contents<'_>)> {
     let text = simdutf8::basic::from_utf8(message).ok()?;
-    let Scanned { number, name, data, plain } = usual(text, "id", wanted)?;
-    plain.then_some((number, Contents { name: Cow::Borrowed(name), data, reading: Reading::Usual }))
+    let Scanned { number, name, data } = usual(text, wanted)?;
+    Some((number, Contents { name: Cow::Borrowed(name), data, reading: Reading::Usual }))
 }
 
 /// Reads a client's envelope: its `id` and its contents. Whether `data` is JSON may be found out only by [`decode`].
 pub(super) fn open(message: &[u8]) -> Result<(Option<u32>, Contents<'_>), Unreadable> {
     let text = simdutf8::basic::from_utf8(message).ok();
     match text.and_then(|text| scan(text, "id")) {
-        Some(Scanned { number, name, data, plain }) => {
-            let reading = Reading::Quick { message, plain };
+        Some(Scanned { number, name, data }) => {
+            let reading = Reading::Quick { message };
             Ok((number, Contents { name: Cow::Borrowed(name), data, reading }))
         }
         None => open_thoroughly(message),
@@ -179,24 +181,20 @@ impl Visitor<'_> for Member {
 pub(super) fn decode<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, Unreadable> {
     match contents.reading {
         Reading::Thorough => decode_thoroughly(contents),
-        Reading::Quick { message, plain } => match decode_plain(contents, plain) {
-            Some(packet) => Ok(packet),
-            None => open_thoroughly(message).and_then(|(_, contents)| decode_thoroughly(&contents)),
+        Reading::Quick { message } => match decode_plain(contents) {
+            Ok(packet) => Ok(packet),
+            Err(_) => open_thoroughly(message).and_then(|(_, contents)| decode_thoroughly(&contents)),
         },
-        Reading::Usual => decode_plain(contents, true).ok_or_else(|| Unreadable::malformed("not as usual")),
+        Reading::Usual => decode_plain(contents).map_err(|_| Unreadable::malformed("not as usual")),
     }
 }
 
-/// Decodes a packet by serde_json alone, where that is strict enough.
-fn decode_plain<P: DeserializeOwned>(contents: &Contents<'_>, plain: bool) -> Option<P> {
-    if !plain {
-        return None;
-    }
+/// Decodes a packet that is plain.
+fn decode_plain<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, Fault<NotPlain>> {
     let data = contents.data.unwrap_or("{}");
-    let mut json = serde_json::Deserializer::from_str(data);
-    let packet = P::deserialize(Packet { name: &contents.name, data, inside: &mut json }).ok()?;
-    json.end().ok()?;
-    Some(packet)
+    let mut plain = Plain::new(data);
+    let packet = P::deserialize(Packet { name: &contents.name, data, inside: &mut plain })?;
+    if plain.is_at_end() { Ok(packet) } else { Err(Fault::Data(NotPlain)) }
 }
 
 /// Decodes a packet strictly; `data` is JSON.
@@ -247,40 +245,40 @@ struct Packet<'a, D> {
 
 /// Why a packet could not be decoded.
 #[derive(Debug)]
-enum Fault {
+enum Fault<E> {
     UnknownType,
     /// `data` is not of the shape of the variant.
     Shape(String),
     /// A field in `data` is wrong.
-    Data(serde_json::Error),
+    Data(E),
 }
 
-impl fmt::Display for Fault {
+impl<E: de::Error> fmt::Display for Fault<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Fault::UnknownType => f.write_str("no such packet"),
             Fault::Shape(text) => f.write_str(text),
-            Fault::Data(fault) => fault.fmt(f),
+            Fault::Data(fault) => fmt::Display::fmt(fault, f),
         }
     }
 }
 
-impl std::error::Error for Fault {}
+impl<E: de::Error> std::error::Error for Fault<E> {}
 
-impl de::Error for Fault {
-    fn custom<T: fmt::Display>(text: T) -> Fault {
+impl<E: de::Error> de::Error for Fault<E> {
+    fn custom<T: fmt::Display>(text: T) -> Fault<E> {
         Fault::Shape(text.to_string())
     }
 
-    fn unknown_variant(_: &str, _: &'static [&'static str]) -> Fault {
+    fn unknown_variant(_: &str, _: &'static [&'static str]) -> Fault<E> {
         Fault::UnknownType
     }
 }
 
-impl<'de, D: Deserializer<'de, Error = serde_json::Error>> Deserializer<'de> for Packet<'de, D> {
-    type Error = Fault;
+impl<'de, D: Deserializer<'de>> Deserializer<'de> for Packet<'de, D> {
+    type Error = Fault<D::Error>;
 
-    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault> {
+    fn deserialize_any<V: Visitor<'de>>(self, _: V) -> Result<V::Value, Fault<D::Error>> {
         Err(de::Error::custom("a packet is an enum"))
     }
 
@@ -289,7 +287,7 @@ impl<'de, D: Deserializer<'de, Error = serde_json::Error>> Deserializer<'de> for
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Fault<D::Error>> {
         visitor.visit_enum(self)
     }
 
@@ -297,7 +295,7 @@ impl<'de, D: Deserializer<'de, Error = serde_json::Error>> Deserializer<'de> for
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Fault<D::Error>> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -307,18 +305,18 @@ impl<'de, D: Deserializer<'de, Error = serde_json::Error>> Deserializer<'de> for
     }
 }
 
-impl<'de, D: Deserializer<'de, Error = serde_json::Error>> EnumAccess<'de> for Packet<'de, D> {
-    type Error = Fault;
+impl<'de, D: Deserializer<'de>> EnumAccess<'de> for Packet<'de, D> {
+    type Error = Fault<D::Error>;
     type Variant = Self;
 
-    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault> {
-        let name: StrDeserializer<'_, Fault> = self.name.into_deserializer();
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Fault<D::Error>> {
+        let name: StrDeserializer<'_, Fault<D::Error>> = self.name.into_deserializer();
         Ok((seed.deserialize(name)?, self))
     }
 }
 
-impl<'de, D: Deserializer<'de, Error = serde_json::Error>> Packet<'de, D> {
-    fn must_be_an_object(&self) -> Result<(), Fault> {
+impl<'de, D: Deserializer<'de>> Packet<'de, D> {
+    fn must_be_an_object(&self) -> Result<(), Fault<D::Error>> {
         match self.data.starts_with('{') {
             true => Ok(()),
             false => Err(de::Error::custom("`data` must be an object")),
@@ -326,19 +324,19 @@ impl<'de, D: Deserializer<'de, Error = serde_json::Error>> Packet<'de, D> {
     }
 }
 
-impl<'de, D: Deserializer<'de, Error = serde_json::Error>> VariantAccess<'de> for Packet<'de, D> {
-    type Error = Fault;
+impl<'de, D: Deserializer<'de>> VariantAccess<'de> for Packet<'de, D> {
+    type Error = Fault<D::Error>;
 
-    fn unit_variant(self) -> Result<(), Fault> {
+    fn unit_variant(self) -> Result<(), Fault<D::Error>> {
         self.must_be_an_object()?;
         IgnoredAny::deserialize(self.inside).map(drop).map_err(Fault::Data)
     }
 
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Fault<D::Error>> {
         seed.deserialize(self.inside).map_err(Fault::Data)
     }
 
-    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Fault> {
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, Fault<D::Error>> {
         self.inside.deserialize_tuple(len, visitor).map_err(Fault::Data)
     }
 
@@ -346,7 +344,7 @@ impl<'de, D: Deserializer<'de, Error = serde_json::Error>> VariantAccess<'de> fo
         self,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Fault> {
+    ) -> Result<V::Value, Fault<D::Error>> {
         self.must_be_an_object()?;
         self.inside.deserialize_struct("data", fields, visitor).map_err(Fault::Data)
     }
@@ -369,7 +367,7 @@ pub(super) fn encode<P: Serialize>(
         out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
     }
     out.extend_from_slice(b",\"data\":");
-    let mut json = serde_json::Serializer::new(&mut *out);
+    let mut json = serde_json::Serializer::with_formatter(&mut *out, Numbers);
     packet.serialize(EnumOnly(Data(&mut json))).map_err(|e| EncodeError(e.to_string()))?;
     out.push(b'}');
     Ok(variant)
@@ -382,7 +380,7 @@ fn write<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), Enco
 /// Writes what is inside the outermost enum.
 struct Data<'j, 'o>(&'j mut Json<'o>);
 
-type Json<'o> = serde_json::Serializer<&'o mut Vec<u8>>;
+type Json<'o> = serde_json::Serializer<&'o mut Vec<u8>, Numbers>;
 
 impl<'j, 'o> Outermost for Data<'j, 'o> {
     type Ok = ();

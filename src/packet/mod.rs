@@ -24,6 +24,8 @@ pub mod envelope;
 #[cfg(test)]
 pub(crate) mod golden;
 mod json;
+mod numbers;
+mod plain;
 mod postcard;
 pub mod priority;
 pub mod resumption;
@@ -31,7 +33,7 @@ mod scan;
 mod strict;
 pub mod variant;
 
-pub use batch::{BatchHead, end, separator};
+pub use batch::{BatchHead, Heads, end, separator};
 pub use body::{Bodies, Body};
 pub use client::{Batch, Packet, Packets, ServerPacket, encode_client, read_batch};
 pub use client_time::ClientTime;

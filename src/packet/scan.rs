@@ -8,21 +8,16 @@
 //! [`usual`] goes further: it takes `data` to be the last member and does not look for its end at all. So what it says is
 //! right only if the packet decodes and ends where the message does.
 
-use crate::limits;
-
 /// What an envelope holds.
 pub(super) struct Scanned<'a> {
     pub(super) number: Option<u32>,
     pub(super) name: &'a str,
     pub(super) data: Option<&'a str>,
-    /// Whether `data` has no array, no number that an f32 may not hold, and is nested no deeper than a packet may be:
-    /// then serde_json decodes it as strictly as `strict` would.
-    pub(super) plain: bool,
 }
 
 /// Scans `message`, in which the number is called `key`.
 pub(super) fn scan<'a>(message: &'a str, key: &str) -> Option<Scanned<'a>> {
-    let mut at = Cursor { text: message, next: 0, plain: true };
+    let mut at = Cursor::new(message);
     let (mut number, mut name, mut data) = (None, None, None);
     at.skip_space();
     at.take(b'{')?;
@@ -46,64 +41,49 @@ pub(super) fn scan<'a>(message: &'a str, key: &str) -> Option<Scanned<'a>> {
         }
     }
     at.skip_space();
-    (at.next == message.len()).then_some(Scanned { number, name: name?, data, plain: at.plain })
+    at.is_at_end().then_some(Scanned { number, name: name?, data })
 }
 
-/// Scans a short message that has `type` first, `data` last, and between them no more than the number.
+/// Scans a message that has `type` first, `data` last, and between them no more than an `id`.
 /// `None` too where its name is not `wanted`.
-pub(super) fn usual<'a>(message: &'a str, key: &str, wanted: impl Fn(&str) -> bool) -> Option<Scanned<'a>> {
-    let mut at = Cursor { text: message, next: 0, plain: true };
+pub(super) fn usual(message: &str, wanted: impl Fn(&str) -> bool) -> Option<Scanned<'_>> {
+    let mut at = Cursor::new(message);
     at.skip_space();
     at.take(b'{')?;
-    at.member("type")?;
+    at.skip_space();
+    at.member("\"type\"")?;
     let name = at.string().filter(|name| wanted(name))?;
-    let mut number = None;
     at.next_member()?;
-    if at.rest().starts_with(b"\"data\"") {
-        at.member("data")?;
-    } else {
-        at.member(key)?;
+    let mut number = None;
+    if !at.rest().starts_with(b"\"data\"") {
+        at.member("\"id\"")?;
         number = Some(at.number()?);
         at.next_member()?;
-        at.member("data")?;
     }
+    at.member("\"data\"")?;
     let data = message.get(at.next..)?.trim_ascii_end().strip_suffix('}')?;
-    (data.starts_with('{')).then(|| Scanned {
-        number,
-        name,
-        data: Some(data),
-        plain: is_plain(data.as_bytes()),
-    })
+    data.starts_with('{').then_some(Scanned { number, name, data: Some(data) })
 }
 
-/// Whether it is short and has no array and no number that an f32 may not hold: then nothing in it is nested deeper than
-/// a packet may be either, for an object within an object takes five bytes. Without branches, so that it is compiled to
-/// vector instructions: it costs a fraction of a way through byte by byte.
-fn is_plain(data: &[u8]) -> bool {
-    const SHORT: usize = 4 * limits::PACKET_DEPTH;
-    let (Some(followers), true) = (data.get(1..), data.len() <= SHORT) else { return false };
-    let odd = data.iter().zip(followers).fold(0, |odd, (&byte, &next)| {
-        let exponent = u8::from(byte.wrapping_sub(b'0') < 10) & u8::from(next | 0x20 == b'e');
-        odd | u8::from(next == b'[') | exponent
-    });
-    // A number of 39 digits covers two of these whole.
-    let digits =
-        |chunk: &[u8]| chunk.iter().fold(1, |all, &byte| all & u8::from(byte.wrapping_sub(b'0') < 10));
-    odd == 0 && data.chunks_exact(DIGITS).all(|chunk| digits(chunk) == 0)
-}
-
-/// An f32 holds any number of twice as many digits that has no exponent.
-const DIGITS: usize = 16;
-
-/// A place in the message.
-struct Cursor<'a> {
+/// A place in JSON.
+pub(super) struct Cursor<'a> {
     text: &'a str,
     next: usize,
-    plain: bool,
 }
 
 impl<'a> Cursor<'a> {
-    fn peek(&self) -> Option<u8> {
+    /// The beginning of a text.
+    pub(super) fn new(text: &'a str) -> Cursor<'a> {
+        Cursor { text, next: 0 }
+    }
+
+    /// Whether nothing comes any more.
+    pub(super) fn is_at_end(&self) -> bool {
+        self.next == self.text.len()
+    }
+
+    /// The byte that comes next.
+    pub(super) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.next).copied()
     }
 
@@ -113,17 +93,32 @@ impl<'a> Cursor<'a> {
         Some(byte)
     }
 
-    fn take(&mut self, expected: u8) -> Option<()> {
+    /// Goes past a byte, which has to be this.
+    pub(super) fn take(&mut self, expected: u8) -> Option<()> {
         (self.byte()? == expected).then_some(())
+    }
+
+    /// Goes past a byte if it is this; whether it was.
+    pub(super) fn skip(&mut self, wanted: u8) -> bool {
+        let is_it = self.peek() == Some(wanted);
+        self.next += usize::from(is_it);
+        is_it
+    }
+
+    /// Goes past a word if it is this; whether it was.
+    pub(super) fn skip_word(&mut self, wanted: &str) -> bool {
+        let is_it = self.rest().starts_with(wanted.as_bytes());
+        self.next += if is_it { wanted.len() } else { 0 };
+        is_it
     }
 
     fn rest(&self) -> &'a [u8] {
         &self.text.as_bytes()[self.next..]
     }
 
-    /// A member's name, which has to be this, up to its value.
-    fn member(&mut self, name: &str) -> Option<()> {
-        (self.string()? == name).then_some(())?;
+    /// A member's name, which has to be this in its quotes, up to its value.
+    fn member(&mut self, quoted: &str) -> Option<()> {
+        self.skip_word(quoted).then_some(())?;
         self.skip_space();
         self.take(b':')?;
         self.skip_space();
@@ -138,24 +133,35 @@ impl<'a> Cursor<'a> {
         Some(())
     }
 
-    fn skip_space(&mut self) {
+    /// Goes past white space.
+    pub(super) fn skip_space(&mut self) {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.peek() {
             self.next += 1;
         }
     }
 
     /// A string without escapes.
-    fn string(&mut self) -> Option<&'a str> {
+    pub(super) fn string(&mut self) -> Option<&'a str> {
         self.take(b'"')?;
-        let start = self.next;
-        loop {
-            match self.byte()? {
-                b'"' => return self.text.get(start..self.next - 1),
-                // RFC 8259 section 7: control characters must be escaped.
-                b'\\' | 0..=0x1f => return None,
-                _ => {}
-            }
+        // RFC 8259 section 7: control characters must be escaped.
+        let len = self.rest().iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..=0x1f))?;
+        let string = self.text.get(self.next..self.next + len);
+        self.next += len;
+        self.take(b'"')?;
+        string
+    }
+
+    /// Goes past digits: the number that they make behind the digits of `number`, as long as it is one of u64, and how
+    /// many they are.
+    pub(super) fn digits(&mut self, mut number: u64) -> (u64, usize) {
+        let digits = self.rest().iter().map(|byte| byte.wrapping_sub(b'0')).take_while(|digit| *digit < 10);
+        let mut count = 0;
+        for digit in digits {
+            number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+            count += 1;
         }
+        self.next += count;
+        (number, count)
     }
 
     /// A number that is written as a u32 is.
@@ -182,11 +188,7 @@ impl<'a> Cursor<'a> {
         loop {
             match self.byte()? {
                 b'"' => self.skip_string()?,
-                b'0'..=b'9' => self.skip_number(),
-                open @ (b'{' | b'[') => {
-                    depth += 1;
-                    self.plain &= open == b'{' && depth < limits::PACKET_DEPTH;
-                }
+                b'{' | b'[' => depth += 1,
                 b'}' | b']' => {
                     depth -= 1;
                     if depth == 0 {
@@ -207,15 +209,5 @@ impl<'a> Cursor<'a> {
                 _ => {}
             }
         }
-    }
-
-    /// The rest of a number whose first digit was read. An f32 holds any number below 10^38 that has no exponent.
-    fn skip_number(&mut self) {
-        let start = self.next - 1;
-        while let Some(byte @ (b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) = self.peek() {
-            self.plain &= !matches!(byte, b'e' | b'E');
-            self.next += 1;
-        }
-        self.plain &= self.next - start <= 38;
     }
 }

@@ -10,7 +10,7 @@
 //! Invariant: every fragment is of the body that is held beside it, so that its address cannot be another's.
 
 use crate::limits::{BATCH_BYTES, FRAGMENT_LEAST, FRAGMENTS_KEPT};
-use crate::packet::Body;
+use crate::packet::{BatchHead, Body, Encoding, Heads};
 use crate::websocket::deflate::pieces::Pieces;
 use crate::websocket::deflate::{Agreed, Deflater};
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ use std::ops::{Deref, DerefMut};
 #[derive(Debug, Default)]
 pub struct Scratch {
     bytes: Vec<u8>,
+    heads: Heads,
     compressor: Compressor,
 }
 
@@ -29,6 +30,7 @@ impl Scratch {
     pub fn new(over: usize) -> Scratch {
         Scratch {
             bytes: Vec::with_capacity(2 * BATCH_BYTES),
+            heads: Heads::default(),
             compressor: Compressor { over, ..Compressor::default() },
         }
     }
@@ -36,6 +38,21 @@ impl Scratch {
     /// A tick begins: nobody is likely to be sent what the last one said.
     pub fn begin_tick(&mut self) {
         self.compressor.forget();
+    }
+
+    /// Bytes of a batch, as [`BatchHead::message_len`] has them.
+    pub(super) fn batch_len(
+        &mut self,
+        head: &BatchHead,
+        encoding: Encoding,
+        (packets, bodies, bytes): (usize, usize, usize),
+    ) -> usize {
+        self.heads.message_len(head, encoding, packets, bodies, bytes)
+    }
+
+    /// Appends what stands before the first body of a batch.
+    pub(super) fn begin_batch(&mut self, head: &BatchHead, encoding: Encoding, packets: usize) {
+        self.heads.begin(head, encoding, packets, &mut self.bytes);
     }
 
     /// Puts together a message, of `len` bytes as it is, out of what only this peer is sent and bodies. Returns what the

@@ -245,6 +245,9 @@ impl Connection {
     #[inline(never)]
     fn next_the_long_way<'e, 'i: 'e>(&'e mut self, input: &mut &'i mut [u8]) -> Option<Event<'e>> {
         debug_assert!(!self.inflates, "compressed messages were agreed on: there is next_inflated for those");
+        if self.place == Place::Clear && input.is_empty() {
+            return None;
+        }
         match self.search(input) {
             Ok(Some(found)) if found.is_deflated() => Some(self.fail(Error::ReservedBits)),
             Ok(found) => found.map(|found| self.lend(found)),

@@ -20,7 +20,7 @@ impl Outbox {
         scratch: &mut Scratch,
     ) -> Flushed {
         let mut done = Flushed::default();
-        loop {
+        while !self.is_empty() {
             if !self.unsent.is_empty() {
                 let taken = out.write(&self.unsent);
                 done.bytes += taken;
@@ -29,13 +29,10 @@ impl Outbox {
                     break;
                 }
                 self.unsent = Vec::new();
+                continue;
             }
             scratch.clear();
             done.batches += u32::from(self.gather(stamp, scratch));
-            if scratch.is_empty() {
-                done.drained = true;
-                break;
-            }
             let taken = out.write(scratch);
             done.bytes += taken;
             if taken < scratch.len() {
@@ -43,6 +40,7 @@ impl Outbox {
                 break;
             }
         }
+        done.drained = self.is_empty();
         done.left = self.waiting();
         if done.left <= limit / 2 {
             self.over_soft_limit_since = None;
@@ -176,7 +174,7 @@ fn write_batch<'a>(
     out: &mut Scratch,
 ) {
     let encoding = stamp.encoding;
-    let len = head.message_len(encoding, packets, bodies.len(), bytes);
+    let len = out.batch_len(&head, encoding, (packets, bodies.len(), bytes));
     let opcode = if encoding.is_text() { OpCode::Text } else { OpCode::Binary };
     if stamp.deflate.is_some() && write_compressed(head, stamp, (packets, len), bodies.clone(), out) {
         return;
@@ -184,7 +182,7 @@ fn write_batch<'a>(
     out.reserve(Header::MAX + len);
     out.extend_from_slice(Header::new(opcode, true, len, None).as_slice());
     let start = out.len();
-    head.begin(encoding, packets, out);
+    out.begin_batch(&head, encoding, packets);
     for (i, body) in bodies.enumerate() {
         if i > 0 {
             out.extend_from_slice(packet::separator(encoding));

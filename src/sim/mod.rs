@@ -14,6 +14,8 @@ mod checks;
 mod client;
 mod cuts;
 mod disk;
+mod ending;
+mod fresh;
 mod hostile;
 mod link;
 mod reader;

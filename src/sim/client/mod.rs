@@ -3,20 +3,19 @@
 //! An honest one does what the contract asks of a client. The others mix that with what they should not do; all of them
 //! hold what they are sent against the contract, see `reader`.
 
+mod returning;
+mod saying;
+
 use super::caller::Calling;
 use super::hostile;
 use super::reader::{Heard, Reader, opening};
 use super::scenario::{Conduct, Script, Who};
 use super::visitor::Visitor;
 use crate::engine::Game;
-use crate::packet::{
-    AuthRequest, AuthResponse, ClientControl, ClientTime, Code, Encoding, Kind, Packet, Resumption,
-    ServerControl, ServerPacket, encode_client, open, variant_of,
-};
+use crate::packet::{ClientControl, Code, Encoding, Kind, Packet, Resumption, ServerControl, ServerPacket};
 use crate::random::Random;
 use crate::time::Time;
 use crate::websocket::OpCode;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::time::Duration;
 
@@ -218,49 +217,6 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
             && self.reader.close_code().is_none()
     }
 
-    /// Its line is going to be cut. `filtered`: the server drops duplicates, and two messages that were sent at different
-    /// times may be sent again at one.
-    pub(super) fn expect_cuts(&mut self, filtered: bool) {
-        (self.is_cut, self.is_clear) = (true, filtered);
-    }
-
-    /// Whether it could come back if its line were lost now.
-    pub(super) fn can_come_back(&self) -> bool {
-        self.resumption.is_possible() && !self.left && self.reader.goodbye().is_none()
-    }
-
-    /// Its line is lost, with what waited for the socket.
-    pub(super) fn lose(&mut self) {
-        self.out.clear();
-        self.resumption.lose();
-    }
-
-    /// It has another line; `recoded`: it goes on with the other encoding.
-    pub(super) fn come_back(&mut self, recoded: bool) {
-        if recoded {
-            let [from, to] = [self.encoding, other(self.encoding)];
-            self.resumption.recode(|message| recode::<G>(message, from, to));
-            (self.encoding, self.is_recoded) = (to, true);
-        }
-        self.out = opening(self.encoding);
-        self.reader.reopen(self.encoding, self.auth_id);
-    }
-
-    /// Whether it was told everything afresh since the last time that this was asked.
-    pub(super) fn take_afresh(&mut self) -> bool {
-        std::mem::take(&mut self.is_afresh)
-    }
-
-    /// Whether it has ever come back with another encoding.
-    pub(super) fn is_recoded(&self) -> bool {
-        self.is_recoded
-    }
-
-    /// Whether it was lost and was not let in again.
-    pub(super) fn is_away(&self) -> bool {
-        self.resumption.is_away()
-    }
-
     /// What it has sent to its game.
     pub(super) fn said(&self) -> &[Said] {
         &self.said
@@ -307,185 +263,4 @@ impl<G: Game<Out: DeserializeOwned>, S: Script<G>> Client<G, S> {
         }
         Ok(())
     }
-
-    /// Says who it is. Those who are not honest may say something else before, or nothing, or say it twice.
-    fn before_auth(&mut self) {
-        if !self.reader.is_open() {
-            return;
-        }
-        let first = self.next_id == 1 || std::mem::take(&mut self.tries_again);
-        if self.conduct == Conduct::Garbler && self.chance.chance(0.3) {
-            return self.garble();
-        }
-        if first {
-            let guest = ["Ann", "ann", "Bob", "O'Neill", "Zoë"][self.chance.below(5) as usize];
-            let request = AuthRequest { version: 1, ..AuthRequest::default() };
-            let request = match self.who.clone() {
-                Who::Guest => AuthRequest { guest: Some(guest.to_owned()), ..request },
-                Who::Token(token) => AuthRequest { token: Some(token), ..request },
-                Who::Password { username, password } => {
-                    AuthRequest { username: Some(username), password: Some(password), ..request }
-                }
-            };
-            let id = Some(self.take_id());
-            self.say_whole(Kind::Control, id, &ClientControl::AuthRequest(request));
-        }
-    }
-
-    fn ask_to_resume(&mut self) {
-        let resume = self.resumption.request(self.reader.seq());
-        let request = AuthRequest { version: 1, resume, ..AuthRequest::default() };
-        let id = self.take_id();
-        self.auth_id = Some(id);
-        self.say_whole(Kind::Control, Some(id), &ClientControl::AuthRequest(request));
-    }
-
-    /// It is in, for the first time or again.
-    fn enter(&mut self, response: &AuthResponse) -> Result<(), String> {
-        let comes_back = self.is_away();
-        self.resumption.enter(response).map_err(|wrong| format!("{wrong:?}"))?;
-        if !comes_back {
-            return Ok(());
-        }
-        if !response.resumed || self.resumption.lost() > 0 {
-            return Err(format!("it came back in time, and not all is as it was: {response:?}"));
-        }
-        if response.full_state {
-            self.is_afresh = true;
-            self.script.is_told_afresh();
-        }
-        let first: Vec<Vec<u8>> = self.resumption.first_turn().map(<[u8]>::to_vec).collect();
-        first.iter().for_each(|message| self.frame(self.opcode(), message));
-        Ok(())
-    }
-
-    /// Sends again what waits, no faster than a client may.
-    fn resend(&mut self, now: Time) {
-        let turn: Vec<Vec<u8>> = self.resumption.turn(now).map(<[u8]>::to_vec).collect();
-        turn.iter().for_each(|message| self.frame(self.opcode(), message));
-    }
-
-    fn play(&mut self) {
-        if self.chance.chance(0.1) {
-            let id = self.next_id();
-            let time = Some(ClientTime::Whole(self.chance.bits()));
-            return self.send(Kind::Control, id, &ClientControl::Ping { time }, None);
-        }
-        if self.chance.chance(0.03) {
-            if !self.is_away() {
-                self.frame(OpCode::Ping, b"are you there?");
-            }
-            return;
-        }
-        if let Some(packet) = self.script.act(&mut self.chance) {
-            let is_stream = G::is_stream(&packet);
-            let id = match () {
-                () if self.is_cut && is_stream => None,
-                () if self.is_clear => Some(self.take_id()),
-                () => self.next_id(),
-            };
-            let bytes = postcard::to_allocvec(&packet).expect("packets are recorded in postcard");
-            self.said.push(Said { bytes, is_stream });
-            // Streams by their variants, as the clients have them.
-            let stream = variant_of(&packet).filter(|_| is_stream).map(|variant| variant.index);
-            self.send(Kind::Game, id, &packet, stream);
-        }
-    }
-
-    fn garble(&mut self) {
-        let packet = self.some_packet();
-        let bytes = hostile::frames(self.encoding, &packet, &mut self.chance);
-        self.out.extend(bytes);
-    }
-
-    fn flood(&mut self) {
-        match self.chance.below(8) {
-            0 => self.frame(OpCode::Ping, &[b'x'; 125]),
-            1 => self.send(Kind::Control, None, &ClientControl::Ping { time: None }, None),
-            _ => {
-                let packet = self.some_packet();
-                self.frame(self.opcode(), &packet);
-            }
-        }
-    }
-
-    /// A message that an honest client might send.
-    fn some_packet(&mut self) -> Vec<u8> {
-        let mut packet = Vec::new();
-        match self.script.act(&mut self.chance) {
-            Some(act) => encode(self.encoding, Kind::Game, Some(self.next_id), &act, &mut packet),
-            None => {
-                let ping = ClientControl::Ping { time: Some(ClientTime::Whole(1)) };
-                encode(self.encoding, Kind::Control, Some(self.next_id), &ping, &mut packet);
-            }
-        }
-        packet
-    }
-
-    /// About half of all packets want an answer.
-    fn next_id(&mut self) -> Option<u32> {
-        self.chance.chance(0.5).then(|| self.take_id())
-    }
-
-    fn take_id(&mut self) -> u32 {
-        self.next_id += 1;
-        self.reader.ask(self.next_id);
-        self.next_id
-    }
-
-    /// Sends a message of the player: it is kept, and where the line is lost it waits.
-    fn send<P: Serialize>(&mut self, kind: Kind, id: Option<u32>, packet: &P, stream: Option<u32>) {
-        let mut message = Vec::new();
-        encode(self.encoding, kind, id, packet, &mut message);
-        if !self.resumption.send(&message, stream) {
-            return;
-        }
-        if self.chance.chance(0.1) {
-            hostile::fragments(self.opcode(), &message, &mut self.chance, &mut self.out);
-        } else {
-            self.frame(self.opcode(), &message);
-        }
-    }
-
-    /// Sends a message of the connection.
-    fn say_whole<P: Serialize>(&mut self, kind: Kind, id: Option<u32>, packet: &P) {
-        let mut message = Vec::new();
-        encode(self.encoding, kind, id, packet, &mut message);
-        self.frame(self.opcode(), &message);
-    }
-
-    fn opcode(&self) -> OpCode {
-        if self.encoding.is_text() { OpCode::Text } else { OpCode::Binary }
-    }
-
-    fn frame(&mut self, opcode: OpCode, payload: &[u8]) {
-        if !self.left {
-            hostile::frame(opcode, payload, &mut self.chance, &mut self.out);
-        }
-    }
-}
-
-fn other(encoding: Encoding) -> Encoding {
-    match encoding {
-        Encoding::Json => Encoding::Postcard,
-        Encoding::Postcard => Encoding::Json,
-    }
-}
-
-/// The same message in another encoding.
-fn recode<G: Game>(message: &[u8], from: Encoding, to: Encoding) -> Vec<u8> {
-    const OWN: &str = "it is one of its own messages";
-    let envelope = open(from, message).expect(OWN);
-    let mut out = Vec::new();
-    match envelope.kind {
-        Kind::Control => encode(to, Kind::Control, envelope.id, &envelope.control().expect(OWN), &mut out),
-        Kind::Game => encode(to, Kind::Game, envelope.id, &envelope.game::<G::In>().expect(OWN), &mut out),
-    }
-    out
-}
-
-/// Appends one message of a client.
-fn encode<P: Serialize>(encoding: Encoding, kind: Kind, id: Option<u32>, packet: &P, out: &mut Vec<u8>) {
-    let encoded = encode_client(encoding, kind, id, packet, out);
-    encoded.expect("packets of clients are plainly derived enums");
 }

@@ -5,6 +5,7 @@
 //! be that, in that order; only what may be spared a slow peer may be missing.
 
 use super::client::Said;
+use super::fresh::Fresh;
 use super::scenario::{Scenario, Told, World};
 use crate::engine::{Departure, Engine, Game, Input, Record};
 use crate::ids::{GameId, PlayerId};
@@ -29,9 +30,8 @@ pub(super) struct Checks<G: Game> {
     told: Vec<Told<G::Out>>,
     /// What every player is still to hear of its game, when it was told, and in how many bytes.
     due: BTreeMap<PlayerId, VecDeque<(Tick, usize, G::Out)>>,
-    /// Who was told everything afresh, and what was said to it in that tick, once something of that was heard: some of it
-    /// before the game knew, which never comes.
-    fresh: BTreeMap<PlayerId, Option<Vec<G::Out>>>,
+    /// Who was told everything afresh, and what was said to it in that tick, once something of that was heard.
+    fresh: BTreeMap<PlayerId, Option<Fresh<G::Out>>>,
     /// Whose time was over when they came back.
     expired: BTreeSet<PlayerId>,
     /// What players have said, and whether there was time for all of it to be taken.
@@ -88,18 +88,24 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
         let due = self.due.entry(player).or_default();
         for packet in packets {
             let ServerPacket::Game(heard) = &packet.packet else { continue };
-            let mut void =
-                self.fresh.get_mut(&player).map(|void| void.get_or_insert_with(|| first_tick(due)));
+            let mut fresh =
+                self.fresh.get_mut(&player).map(|fresh| fresh.get_or_insert_with(|| Fresh::first::<G>(due)));
             loop {
                 let Some((tick, _, told)) = due.pop_front() else {
                     return Err(format!("{player} heard what it was not told, or not then: {heard:?}"));
                 };
-                if told == *heard {
+                let is_heard = told == *heard;
+                let is_reliable = G::priority(&told) != Priority::Low;
+                let may_be_void = match fresh.as_mut().filter(|_| is_reliable) {
+                    Some(fresh) => fresh
+                        .pass(tick, is_heard.then_some(&told))
+                        .map_err(|why| format!("{player} {why}"))?,
+                    None => false,
+                };
+                if is_heard {
                     break;
                 }
-                // Of those that are alike it cannot be known which one was heard.
-                let is_void = void.as_mut().is_some_and(|void| take(void, &told));
-                if G::priority(&told) != Priority::Low && !is_void {
+                if is_reliable && !may_be_void {
                     return Err(format!("{player} did not hear {told:?} of tick {tick} before {heard:?}"));
                 }
                 spared += 1;
@@ -155,7 +161,12 @@ impl<G: Game<Out: DeserializeOwned + PartialEq + Clone + Debug>> Checks<G> {
     /// A client has heard everything that it was told before `tick`, but for what may be spared.
     pub(super) fn all_heard(&mut self, player: PlayerId, tick: Tick) -> Result<(), String> {
         self.listen()?;
-        let mut due = self.due.entry(player).or_default().iter();
+        let fresh = self.fresh.get(&player).and_then(Option::as_ref).filter(|fresh| fresh.tick < tick);
+        if let Some(fresh) = fresh {
+            fresh.is_whole().map_err(|why| format!("{player} {why}"))?;
+        }
+        let is_void = |told: Tick| fresh.is_some_and(|fresh| fresh.tick == told);
+        let mut due = self.due.entry(player).or_default().iter().filter(|(told, ..)| !is_void(*told));
         match due.find(|(told, _, out)| *told < tick && G::priority(out) != Priority::Low) {
             Some((told, _, out)) => {
                 Err(format!("{player} has not heard {out:?} of tick {told} by tick {tick}"))
@@ -291,18 +302,6 @@ fn in_order<'a>(
         }
     }
     Ok(())
-}
-
-/// What stands in the first tick of `due`.
-fn first_tick<Out: Clone>(due: &VecDeque<(Tick, usize, Out)>) -> Vec<Out> {
-    let first = due.front().map(|(tick, ..)| *tick);
-    due.iter().take_while(|(tick, ..)| Some(*tick) == first).map(|(.., out)| out.clone()).collect()
-}
-
-/// Takes one that is equal to `out` out of `among`; whether there was one.
-fn take<Out: PartialEq>(among: &mut Vec<Out>, out: &Out) -> bool {
-    let at = among.iter().position(|one| one == out);
-    at.map(|at| among.swap_remove(at)).is_some()
 }
 
 /// Whether a player that departs so was lost before.

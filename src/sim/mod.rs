@@ -15,6 +15,8 @@ mod client;
 mod cuts;
 mod deflation;
 mod disk;
+mod ending;
+mod fresh;
 mod hostile;
 mod link;
 mod reader;

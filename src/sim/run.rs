@@ -13,12 +13,11 @@ use super::disk::Disk;
 use super::link::Pipe;
 use super::reader::PATH;
 use super::report::{Failure, Report};
-use super::scenario::{Carriage, Conduct, Fate, Plan, Scenario, Settled, World, choose};
+use super::scenario::{Carriage, Conduct, Fate, Plan, Scenario, choose};
 use super::shell::Shell;
 use super::turn::Link;
 use crate::engine::{Engine, Event};
 use crate::ids::GameId;
-use crate::limits::SAVE_INTERVAL;
 use crate::packet::Code;
 use crate::random::Random;
 use crate::time::{Tick, Time, WallMs};
@@ -33,8 +32,6 @@ const SETTLING: Duration = Duration::from_secs(3);
 const SETTLING_AFTER_CUTS: Duration = Duration::from_secs(6);
 /// How long the last connection may take to go when everybody is made to leave.
 const LEAVING: Duration = Duration::from_secs(8);
-/// How long it may take until everything is saved: two rounds of saving, in whichever the disk had failed last.
-const SAVING: Duration = Duration::from_secs(2 * SAVE_INTERVAL.as_secs() + 5);
 /// How long a server that drains waits for those who owe it the rest of a request.
 const GRACE: Duration = Duration::from_secs(5);
 /// The key of a run's secrets: nobody has to be kept from guessing them.
@@ -130,6 +127,7 @@ impl<S: Scenario> Sim<S> {
         while self.shell.now() < end + settling {
             self.step()?;
         }
+        self.await_replies()?;
         self.check_replies()?;
         self.check_quiet()?;
         let drains = self.dismiss();
@@ -153,7 +151,7 @@ impl<S: Scenario> Sim<S> {
     }
 
     /// Lets some time pass, and whatever happens in it happen.
-    fn step(&mut self) -> Result<(), String> {
+    pub(super) fn step(&mut self) -> Result<(), String> {
         let step = Duration::from_micros(200 + self.chance.below(12_000));
         let mut to = self.shell.now() + step;
         if to >= self.shell.deadline() {
@@ -170,7 +168,7 @@ impl<S: Scenario> Sim<S> {
     }
 
     /// Carries errands to the disk and back, as the loop does once a turn.
-    fn carry(&mut self) {
+    pub(super) fn carry(&mut self) {
         let now = self.shell.now();
         if let Some(disk) = &mut self.disk {
             disk.carry(self.shell.engine_mut(), now);
@@ -189,7 +187,7 @@ impl<S: Scenario> Sim<S> {
     }
 
     /// The tick has run: everybody is served, perhaps with what came in in between, and everything is looked at.
-    fn serve(&mut self, tick: Tick) -> Result<(), String> {
+    pub(super) fn serve(&mut self, tick: Tick) -> Result<(), String> {
         while self.chance.chance(self.plan.faults.cut_flush) {
             self.shell.attend(1 + self.chance.below(4) as usize);
             self.links()?;
@@ -268,143 +266,6 @@ impl<S: Scenario> Sim<S> {
         self.links.push(link);
     }
 
-    // ------------------------------------------------------------------------------------------------------- the end
-
-    /// From now on everybody only listens, over a line that holds.
-    fn fall_quiet(&mut self) {
-        let now = self.shell.now();
-        for link in &mut self.links {
-            link.client.fall_quiet();
-            if let Some(cuts) = &mut link.cuts {
-                cuts.end(now);
-            }
-        }
-    }
-
-    /// Everybody who is well and had the time has heard everything, and knows what it was told last.
-    fn check_quiet(&mut self) -> Result<(), String> {
-        let Sim { links, shell, checks, scenario, game, plan, tick, .. } = self;
-        let tick = *tick;
-        let well = |link: &&mut Link<S>| {
-            link.alive
-                && !link.silent
-                && !link.has_read_all
-                && link.carriage == Carriage::Prompt
-                && link.client.conduct == Conduct::Honest
-                && link.client.is_in()
-                && !link.client.is_away()
-                && !link.client.has_left()
-        };
-        if let Some(lost) = links.iter().find(|link| link.alive && link.is_lost_for_good()) {
-            return Err(format!("client {} has a line, and does not come back", lost.name));
-        }
-        let in_a_second =
-            (Duration::from_secs(1).as_micros() / plan.engine.tick_rate.interval().as_micros()) as u64;
-        let a_second_ago = Tick(tick.0.saturating_sub(in_a_second));
-        let mut settled = Vec::new();
-        for link in links.iter_mut().filter(well) {
-            link.is_settled = true;
-            let Some(player) = link.client.reader.player() else { continue };
-            checks.all_heard(player, a_second_ago)?;
-            settled.push((player, link.client.script()));
-        }
-        let settle =
-            |(player, script)| Settled { player, script, under_way: checks.under_way(player, a_second_ago) };
-        let people: Vec<_> = settled.into_iter().map(settle).collect();
-        scenario.is_quiet(&World { engine: shell.engine(), game: *game, tick, told: &[] }, &people)
-    }
-
-    /// Everybody who is well and had the time has got an answer to everything.
-    fn check_replies(&self) -> Result<(), String> {
-        for link in &self.links {
-            let well = link.alive && !link.silent && link.carriage == Carriage::Prompt && !link.has_read_all;
-            if well
-                && link.client.conduct == Conduct::Honest
-                && link.client.is_in()
-                && link.fate == Fate::Stays
-            {
-                let unanswered: Vec<u32> = link.client.reader.unanswered().collect();
-                if !unanswered.is_empty() && !link.client.has_left() {
-                    return Err(format!("client {}: {unanswered:?} were not answered", link.name));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes everybody leave: the server says so, or all go by themselves. Whether it is the server.
-    fn dismiss(&mut self) -> bool {
-        let now = self.shell.now();
-        self.sweep_remains();
-        if self.chance.chance(0.5) {
-            self.trace(|| "the server drains".to_owned());
-            self.shell.engine_mut().drain(now);
-            self.shell.attend(usize::MAX);
-            return true;
-        }
-        self.trace(|| "everybody leaves".to_owned());
-        for link in &mut self.links {
-            if link.silent {
-                link.up.reset(now, &mut self.chance);
-                link.alive = false;
-            }
-            link.fate_at = now;
-            link.fate = match link.client.conduct {
-                Conduct::Honest if link.carriage == Carriage::Prompt && link.client.is_in() => Fate::Quits,
-                _ => Fate::Resets,
-            };
-        }
-        false
-    }
-
-    /// The games hear of the last departures, and everything that was saved comes to the disk, which is well again.
-    fn settle(&mut self) -> Result<(), String> {
-        if let Some(disk) = &mut self.disk {
-            disk.heal();
-        }
-        // Who was lost is there until its grace is over.
-        let limit = self.shell.now() + SAVING + self.plan.engine.session.resume_grace;
-        loop {
-            self.shell.advance(self.shell.deadline());
-            self.remains();
-            self.carry();
-            if let Some(advanced) = self.shell.tick() {
-                self.serve(advanced.tick)?;
-            }
-            if self.shell.engine().is_settled() && self.shell.engine().lingering() == 0 {
-                return Ok(());
-            }
-            if self.shell.now() > limit {
-                return Err("errands are still under way, or something is not saved".to_owned());
-            }
-        }
-    }
-
-    /// Nothing and nobody is left.
-    fn check_drained(&mut self) -> Result<(), String> {
-        let engine = self.shell.engine();
-        let members = engine.members(self.game).count();
-        let left = [engine.connections(), engine.players(), members, engine.memory()];
-        if left != [0; 4] {
-            return Err(format!("connections, players, members and bytes that are left: {left:?}"));
-        }
-        Ok(())
-    }
-
-    /// The log, fed to a fresh engine, gives the same packets to the same players.
-    fn replay(&mut self) -> Result<(), String> {
-        let log = self.shell.engine_mut().take_record();
-        self.report.taken = self.checks.all_taken(self.game, &log)?;
-        self.checks.all_expired(&log)?;
-        let (mut fresh, _) = engine(&self.plan, &mut self.scenario);
-        self.report.replayed = self.checks.replay(&mut fresh, &log)?;
-        if self.report.cuts > 0 && self.scenario.is_blind_to_losses() {
-            let (mut twin, _) = engine(&self.plan, &mut self.scenario);
-            self.report.twinned = self.checks.twin(&mut twin, &log)?;
-        }
-        Ok(())
-    }
-
     /// A client that was cut is gone: what it has said is compared with what the game took at the end.
     pub(super) fn note_said(&mut self, link: &Link<S>) {
         if let (Some(_), Some(player)) = (&link.cuts, link.client.reader.player()) {
@@ -432,7 +293,7 @@ fn count_closes(engine: &mut Engine) -> Closes {
 }
 
 /// A fresh engine with the scenario's game.
-fn engine<S: Scenario>(plan: &Plan, scenario: &mut S) -> (Engine, GameId) {
+pub(super) fn engine<S: Scenario>(plan: &Plan, scenario: &mut S) -> (Engine, GameId) {
     let mut engine = Engine::new(plan.engine.clone(), plan.seed, SECRETS);
     let game = engine.add_game(PATH, scenario.game()).expect("the scenario's grids can be laid out");
     (engine, game)

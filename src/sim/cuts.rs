@@ -6,9 +6,10 @@
 //! either, and both ends write into it, the server's perhaps until its socket takes no more.
 //!
 //! A client is away for a moment, for almost as long as its player is kept, or for too long; it comes back with the
-//! encoding that it had or with the other one. [`Cutting`](super::Cutting) says how often. What must come of it is known
-//! from the times alone: nobody is refused before its grace can be over, nobody is let in who must be gone, and everything
-//! is told afresh only to those who speak another encoding or have missed more than is kept.
+//! encoding that it had or with the other one, and offers something else about compressed messages (`deflation`).
+//! [`Cutting`](super::Cutting) says how often. What must come of it is known from the times alone: nobody is refused
+//! before its grace can be over, nobody is let in who must be gone, and everything is told afresh only to those who speak
+//! another encoding or have missed more than is kept.
 //!
 //! What the game took and said is compared with a **twin** afterwards (`checks`): the run's log, without the losses and the
 //! returns in it, fed to a fresh engine. There everybody comes, acts and goes in the same ticks, over lines that hold. It

@@ -1,4 +1,5 @@
-//! JSON: serde's variant name becomes `type` and its fields become `data`, and back; the rest is serde_json's.
+//! JSON: serde's variant name becomes `type` and its fields become `data`, and back; the rest is serde_json's. How numbers are
+//! written is in `numbers`.
 //!
 //! Reading goes twice over the fields: once to find where they end, once to decode them into what `type` says. That
 //! is what lets `type` stand behind `data`. There are two ways of doing each: a quick one for what clients usually
@@ -189,7 +190,7 @@ pub(super) fn decode<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, 
     }
 }
 
-/// Decodes a packet that is plain.
+/// Decodes a packet that is [`Plain`].
 fn decode_plain<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, Fault<NotPlain>> {
     let data = contents.data.unwrap_or("{}");
     let mut plain = Plain::new(data);

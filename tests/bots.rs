@@ -30,7 +30,7 @@ impl Running {
         Running::with(max_players, 0)
     }
 
-    fn with(max_players: usize, max_per_address: usize) -> Running {
+    fn with(max_players: usize, max_per_address: u32) -> Running {
         let mut registry = registry::Settings::default();
         (registry.max_per_address, registry.connect_rate) = (max_per_address, 0);
         let engine = engine::Settings { max_players, registry, ..engine::Settings::default() };

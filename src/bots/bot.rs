@@ -1,15 +1,12 @@
 //! One guest: a socket, a client, and how far it has come.
 
-use super::tally::{Tally, name_of};
-use super::walk::Walker;
-use super::{SAMPLED, WHOLE};
-use crate::client::{Batch, Connection, Error, Event, SendError, Settings, ToServer};
-use crate::engine::Game;
+use super::course::{Course, Stage};
+use super::shared::Shared;
+use super::tally::name_of;
+use crate::client::{Connection, Error, Event, SendError, Settings, ToServer};
 use crate::games::eternity::packets::Channel;
-use crate::games::eternity::{Eternity, In, Out};
-use crate::net::Clock;
-use crate::packet::{AuthRequest, ClientControl, ClientTime, ServerControl, ServerPacket};
-use crate::random::{Random, Secrets};
+use crate::games::eternity::{In, Out};
+use crate::packet::{AuthRequest, ClientControl, ClientTime};
 use crate::time::Time;
 use crate::websocket::CloseCode;
 use mio::net::TcpStream;
@@ -31,66 +28,6 @@ pub(super) struct Bot {
     unsent: Vec<u8>,
     /// When the bot set out.
     since: Time,
-}
-
-/// What batches change of a bot.
-struct Course {
-    stage: Stage,
-    /// When the last batch came.
-    heard: Time,
-    /// The ping whose answer is awaited, and when it was sent.
-    pinged: Option<(u32, Time)>,
-}
-
-/// How far a bot has come.
-enum Stage {
-    /// TCP is connecting; the request waits in `unsent`.
-    Connecting,
-    /// Waits for the handshake, then for `auth_response`.
-    Joining,
-    /// Has its `auth_response`; waits for the first `game_state`.
-    LetIn,
-    /// In the world.
-    Playing(Walker),
-    /// It has said goodbye.
-    Leaving,
-}
-
-/// What all bots use.
-pub(super) struct Shared {
-    pub(super) clock: Clock,
-    /// As of this turn.
-    pub(super) now: Time,
-    /// The last time at which the sockets were asked and all that had something told so: what a bot reads now had not
-    /// come before, unless it stood behind something else.
-    pub(super) looked: Time,
-    pub(super) secrets: Secrets,
-    pub(super) random: Random,
-    pub(super) stay: bool,
-    /// Whether every batch is decoded.
-    whole: bool,
-    pub(super) tally: Tally,
-    /// Where what one bot sends is put together.
-    out: Vec<u8>,
-}
-
-impl Shared {
-    pub(super) fn new(clock: Clock, mut secrets: Secrets, settings: &super::Settings) -> Shared {
-        let random = Random::new(u64::from_le_bytes(secrets.bytes()));
-        let (now, stay, whole) = (clock.now(), settings.stay, settings.count <= WHOLE);
-        let (tally, out) = (Tally::default(), Vec::new());
-        Shared { clock, now, looked: now, secrets, random, stay, whole, tally, out }
-    }
-
-    /// Counts a batch, and its packets where they are to be counted.
-    fn count(&mut self, batch: &Batch<'_, Out>) {
-        self.tally.hear(batch.head().tick);
-        if self.whole || self.random.below(SAMPLED) == 0 {
-            let traffic = &mut self.tally.traffic;
-            traffic.sampled += 1;
-            traffic.sampled_packets += batch.packets().count() as u64;
-        }
-    }
 }
 
 /// A bot's end: why. Whether it was refused or lost is told by how far it had come.
@@ -124,8 +61,7 @@ impl Bot {
         let client = Connection::open(settings, &mut shared.secrets, &mut unsent);
         let client = client.map_err(|error| Gone(error.to_string()))?;
         let (socket, since) = (TcpStream::from_std(socket.into()), shared.now);
-        let course = Course { stage: Stage::Connecting, heard: since, pinged: None };
-        Ok(Bot { number, socket, client, course, unsent, since })
+        Ok(Bot { number, socket, client, course: Course::begin(since), unsent, since })
     }
 
     /// The socket, to be registered.
@@ -155,10 +91,7 @@ impl Bot {
 
     /// Why it is not in the world after all this time.
     pub(super) fn hindrance(&self) -> &'static str {
-        match self.course.stage {
-            Stage::LetIn => "let in, but told no game_state (is that Shards of Eternity?)",
-            _ => "timeout",
-        }
+        self.course.hindrance()
     }
 
     /// The socket takes bytes, for the first time once it is connected.
@@ -316,67 +249,6 @@ impl From<SendError> for Gone {
     fn from(error: SendError) -> Gone {
         Gone(error.to_string())
     }
-}
-
-impl Course {
-    /// A batch came. `Err`: it is the bot's end, and why.
-    fn hear(&mut self, batch: &Batch<'_, Out>, shared: &mut Shared) -> Result<(), String> {
-        self.heard = shared.now;
-        shared.count(batch);
-        if let Some(sent) = self.answered(batch) {
-            shared.tally.measure(shared.clock.now().since(sent), shared.looked.since(sent));
-        }
-        match self.stage {
-            Stage::Joining | Stage::LetIn => self.join(batch, shared),
-            _ => Ok(()),
-        }
-    }
-
-    /// When the ping was sent that something in this batch answers. Decodes nothing where none is awaited.
-    fn answered(&mut self, batch: &Batch<'_, Out>) -> Option<Time> {
-        let (id, sent) = self.pinged?;
-        let is_answer = batch.packets().map_while(Result::ok).any(|packet| packet.re == Some(id));
-        is_answer.then(|| {
-            self.pinged = None;
-            sent
-        })
-    }
-
-    /// Goes on towards the world by what the batch says; `Err`: there is no way in, by the server's code or because it
-    /// is another world.
-    fn join(&mut self, batch: &Batch<'_, Out>, shared: &mut Shared) -> Result<(), String> {
-        for packet in batch.packets().filter_map(Result::ok) {
-            match packet.packet {
-                ServerPacket::Game(Out::GameState(state)) => {
-                    self.stage = Stage::Playing(Walker::new(&state, shared.stay, shared.now));
-                    shared.tally.joined += 1;
-                    shared.tally.playing += 1;
-                    return Ok(());
-                }
-                ServerPacket::Control(packet) => self.admit(packet)?,
-                ServerPacket::Game(_) => {}
-            }
-        }
-        Ok(())
-    }
-
-    fn admit(&mut self, packet: ServerControl) -> Result<(), String> {
-        match packet {
-            ServerControl::AuthResponse(_) => self.stage = Stage::LetIn,
-            ServerControl::Connected { instance, .. } => return other_game(&instance).map_or(Ok(()), Err),
-            ServerControl::Error { code, .. } | ServerControl::InvalidMessage { code, .. } => {
-                return Err(code.name().to_owned());
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-}
-
-/// Where this connection, by its name in the server's log, is one to a game in which bots cannot walk: what to say.
-fn other_game(instance: &str) -> Option<String> {
-    let (game, _) = instance.rsplit_once('-')?;
-    (game != Eternity::NAME).then(|| format!("the game there is {game}, not {}", Eternity::NAME))
 }
 
 /// What an error is counted under.

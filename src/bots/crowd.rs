@@ -1,9 +1,10 @@
 //! The loop: opens the bots, has each do what is due, reads what comes, and counts.
 
-use super::bot::{Bot, Gone, Shared};
+use super::bot::{Bot, Gone};
 use super::measuring::{Mark, Run, report};
 use super::report::Report;
 use super::rhythm::Rhythm;
+use super::shared::Shared;
 use super::status;
 use super::tally::{count, total};
 use super::target::Target;

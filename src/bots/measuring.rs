@@ -1,8 +1,8 @@
 //! From two states of the counters to a report: what came in between, by the time that passed.
 
-use super::bot::Shared;
 use super::crowd::FEW;
 use super::report::Report;
+use super::shared::Shared;
 use super::status::{self, ServerStatus};
 use super::tally::{Tally, Traffic};
 use super::target::Target;

@@ -11,15 +11,18 @@
 //! Bots are honest: they keep to their location (or to the region they came in by), walk slower than they may, and
 //! stand still while the server is silent, for a server that is behind cannot have seen where they went.
 //!
-//! In the order of a run: `target` reads the URL, `crowd` is the loop, `bot` one guest in it, `walk` where that goes,
-//! `rhythm` when something is due, `tally` what is counted, `status` what the server says of itself, `measuring` what
-//! becomes of both, `report` the end. For whoever runs them there is `docs/bots.md`.
+//! In the order of a run: `target` reads the URL, `crowd` is the loop, `bot` one guest in it, `course` how far that has
+//! come, `walk` where it goes, `shared` what all have in common, `rhythm` when something is due, `tally` what is counted,
+//! `status` what the server says of itself, `measuring` what becomes of both, `report` the end. For whoever runs them
+//! there is `docs/bots.md`.
 
 mod bot;
+mod course;
 mod crowd;
 mod measuring;
 mod report;
 mod rhythm;
+mod shared;
 mod status;
 mod tally;
 mod target;

@@ -377,7 +377,7 @@ fn a_path_without_a_game_refuses_all() {
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(report["joined"], 0);
     assert_eq!(report["refused"].as_object().unwrap().values().map(|n| n.as_u64().unwrap()).sum::<u64>(), 2);
-    assert_eq!(report["refused"], serde_json::json!({ "HTTP 404": 2 }));
+    assert_eq!(report["refused"], serde_json::json!({ "not_found": 2 }));
     assert!(report["latency_us"].is_null());
 }
 

@@ -1,7 +1,7 @@
 //! One guest: a socket, a client, and how far it has come.
 
 use super::course::{Course, Stage};
-use super::shared::Shared;
+use super::surroundings::Shared;
 use super::tally::name_of;
 use crate::client::{Connection, Error, Event, SendError, Settings, ToServer};
 use crate::games::eternity::packets::Channel;

@@ -1,6 +1,6 @@
 //! How far a bot has come, by what the server says in batches. It writes nothing.
 
-use super::shared::Shared;
+use super::surroundings::Shared;
 use super::walk::Walker;
 use crate::client::Batch;
 use crate::engine::Game;

@@ -2,8 +2,8 @@
 
 use super::crowd::FEW;
 use super::report::Report;
-use super::shared::Shared;
 use super::status::{self, ServerStatus};
+use super::surroundings::Shared;
 use super::tally::{Tally, Traffic};
 use super::target::Target;
 use super::{Settings, WHOLE};

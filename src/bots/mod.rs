@@ -12,7 +12,7 @@
 //! stand still while the server is silent, for a server that is behind cannot have seen where they went.
 //!
 //! In the order of a run: `target` reads the URL, `crowd` is the loop, `bot` one guest in it, `course` how far that has
-//! come, `walk` where it goes, `shared` what all have in common, `rhythm` when something is due, `tally` what is counted,
+//! come, `walk` where it goes, `surroundings` what all have in common, `rhythm` when something is due, `tally` what is counted,
 //! `status` what the server says of itself, `measuring` what becomes of both, `report` the end. For whoever runs them
 //! there is `docs/bots.md`.
 
@@ -22,8 +22,8 @@ mod crowd;
 mod measuring;
 mod report;
 mod rhythm;
-mod shared;
 mod status;
+mod surroundings;
 mod tally;
 mod target;
 mod walk;

@@ -72,7 +72,9 @@ struct Check {
 #[derive(Debug, Args)]
 #[command(
     after_help = "Exit code 0: all came in and stayed, and every batch came in order. 1: not so, and standard \
-    error says why. 2: there was nothing to connect to.\n\nA server with its usual limits takes 16 connections from one \
+    error says why. 2: there is no report, for the arguments are wrong, nobody answers at the URL, or this machine has not \
+    what the bots need (open files). Ctrl-C or SIGTERM ends the measuring, and the bots leave as ever; a second one exits \
+    at once, with 1.\n\nA server with its usual limits takes 16 connections from one \
     address, 10 new ones a second; for a load test start it with\n  evertick --max-players 6000 --max-connections 8000 \
     --max-connections-per-ip 0 --connect-rate 0 --spawn spread"
 )]
@@ -81,13 +83,16 @@ struct Bots {
     #[arg(long, value_name = "ws://HOST:PORT/PATH", default_value = "ws://127.0.0.1:8080/ws")]
     url: String,
     /// How many guests
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
     count: u32,
     /// How long to measure, once all are in
-    #[arg(long, value_name = "S", default_value_t = 10, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    #[arg(long, value_name = "S", default_value_t = 10, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=86_400))]
     seconds: u32,
     /// Steps a second that each takes; 0: all stand
-    #[arg(long, value_name = "HZ", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=50))]
+    #[arg(long, value_name = "HZ", default_value_t = 10, allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(0..=50))]
     move_rate: u32,
     /// How packets are written
     #[arg(long, value_name = "json|postcard", default_value = "json", value_parser = ["json", "postcard"])]
@@ -185,14 +190,16 @@ fn load(args: &Bots) -> Result<ExitCode, String> {
         encoding: if args.encoding == "json" { Encoding::Json } else { Encoding::Postcard },
         stay: args.stay,
     };
-    let report = bots::run(&settings, &mut |line| eprintln!("{line}")).map_err(|error| error.to_string())?;
+    let stop = bots::stop_on_signals().map_err(|error| error.to_string())?;
+    let report = bots::run(&settings, &stop, &mut |line| eprintln!("{line}"));
+    let report = report.map_err(|error| error.to_string())?;
     let told = match args.json {
         true => serde_json::to_string(&report).map_err(|error| error.to_string())? + "\n",
         false => report.to_string(),
     };
     // Where nobody reads the table, the exit code still tells.
     let _ = std::io::stdout().write_all(told.as_bytes());
-    if let Some(line) = report.bottleneck() {
+    for line in [report.bottleneck(), report.remedy()].into_iter().flatten() {
         eprintln!("evertick: {line}");
     }
     Ok(match report.failure() {

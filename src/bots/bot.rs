@@ -1,14 +1,12 @@
 //! One guest: a socket, a client, and how far it has come.
 
-use super::SAMPLED;
-use super::tally::{Tally, name_of};
-use super::walk::Walker;
-use crate::client::{Batch, Connection, Error, Event, SendError, Settings, ToServer};
+use super::course::{Course, Stage};
+use super::surroundings::Shared;
+use super::tally::name_of;
+use crate::client::{Connection, Error, Event, SendError, Settings, ToServer};
 use crate::games::eternity::packets::Channel;
 use crate::games::eternity::{In, Out};
-use crate::net::Clock;
-use crate::packet::{AuthRequest, ClientControl, ClientTime, ServerControl, ServerPacket};
-use crate::random::{Random, Secrets};
+use crate::packet::{AuthRequest, ClientControl, ClientTime};
 use crate::time::Time;
 use crate::websocket::CloseCode;
 use mio::net::TcpStream;
@@ -25,47 +23,11 @@ pub(super) struct Bot {
     number: u32,
     socket: TcpStream,
     client: Connection<In, Out>,
-    stage: Stage,
+    course: Course,
     /// What the socket has not taken.
     unsent: Vec<u8>,
     /// When the bot set out.
     since: Time,
-    /// When the last batch came.
-    heard: Time,
-    /// The ping whose answer is awaited, and when it was sent.
-    pinged: Option<(u32, Time)>,
-}
-
-/// How far a bot has come.
-enum Stage {
-    /// TCP is connecting; the request waits in `unsent`.
-    Connecting,
-    /// Waits for the handshake, then for `auth_response` and the first `game_state`.
-    Joining,
-    /// In the world.
-    Playing(Walker),
-    /// It has said goodbye.
-    Leaving,
-}
-
-/// What all bots use.
-pub(super) struct Shared {
-    pub(super) clock: Clock,
-    /// As of this turn.
-    pub(super) now: Time,
-    pub(super) secrets: Secrets,
-    pub(super) random: Random,
-    pub(super) stay: bool,
-    pub(super) tally: Tally,
-    /// Where what one bot sends is put together.
-    out: Vec<u8>,
-}
-
-impl Shared {
-    pub(super) fn new(clock: Clock, mut secrets: Secrets, stay: bool) -> Shared {
-        let random = Random::new(u64::from_le_bytes(secrets.bytes()));
-        Shared { clock, now: clock.now(), secrets, random, stay, tally: Tally::default(), out: Vec::new() }
-    }
 }
 
 /// A bot's end: why. Whether it was refused or lost is told by how far it had come.
@@ -98,8 +60,8 @@ impl Bot {
         let mut unsent = Vec::new();
         let client = Connection::open(settings, &mut shared.secrets, &mut unsent);
         let client = client.map_err(|error| Gone(error.to_string()))?;
-        let (socket, stage, since) = (TcpStream::from_std(socket.into()), Stage::Connecting, shared.now);
-        Ok(Bot { number, socket, client, stage, unsent, since, heard: since, pinged: None })
+        let (socket, since) = (TcpStream::from_std(socket.into()), shared.now);
+        Ok(Bot { number, socket, client, course: Course::begin(since), unsent, since })
     }
 
     /// The socket, to be registered.
@@ -109,12 +71,12 @@ impl Bot {
 
     /// Whether it is in the world.
     pub(super) fn is_playing(&self) -> bool {
-        matches!(self.stage, Stage::Playing(_))
+        matches!(self.course.stage, Stage::Playing(_))
     }
 
-    /// Whether it has said goodbye.
-    pub(super) fn is_leaving(&self) -> bool {
-        matches!(self.stage, Stage::Leaving)
+    /// Whether it is on its way in.
+    pub(super) fn is_opening(&self) -> bool {
+        matches!(self.course.stage, Stage::Connecting | Stage::Joining | Stage::LetIn)
     }
 
     /// When it set out.
@@ -124,16 +86,21 @@ impl Bot {
 
     /// When the ping was sent whose answer has not come.
     pub(super) fn waits_since(&self) -> Option<Time> {
-        self.pinged.map(|(_, at)| at)
+        self.course.pinged.map(|(_, at)| at)
+    }
+
+    /// Why it is not in the world after all this time.
+    pub(super) fn hindrance(&self) -> &'static str {
+        self.course.hindrance()
     }
 
     /// The socket takes bytes, for the first time once it is connected.
     pub(super) fn writable(&mut self, shared: &mut Shared) -> Result<(), Gone> {
-        if let Stage::Connecting = self.stage {
+        if let Stage::Connecting = self.course.stage {
             if let Some(error) = self.socket.take_error()? {
                 return Err(error.into());
             }
-            self.stage = Stage::Joining;
+            self.course.stage = Stage::Joining;
         }
         if self.unsent.is_empty() {
             return Ok(());
@@ -176,47 +143,27 @@ impl Bot {
     }
 
     fn received(&mut self, mut input: &mut [u8], shared: &mut Shared) -> Result<(), Gone> {
-        let Shared { clock, now, secrets, stay, tally, out, .. } = shared;
         let mut opened = false;
         let mut ended = None;
-        while let Some(event) = self.client.next(&mut input, secrets, out) {
+        while let Some(event) = self.client.next(&mut input, &mut shared.secrets, &mut shared.out) {
             match event {
                 Event::Open(_) => opened = true,
-                Event::Batch(batch) => {
-                    self.heard = *now;
-                    let head = batch.head();
-                    tally.tick = tally.tick.max(head.tick);
-                    tally.traffic.batches += 1;
-                    if tally.traffic.batches.is_multiple_of(SAMPLED) {
-                        tally.traffic.sampled += 1;
-                        tally.traffic.sampled_packets += batch.packets().count() as u64;
-                    }
-                    if let Some(sent) = answered(&mut self.pinged, &batch) {
-                        tally.measure(clock.now().since(sent));
-                    }
-                    if let Stage::Joining = self.stage {
-                        match joined(&batch, *stay, *now) {
-                            Ok(None) => {}
-                            Ok(Some(walker)) => {
-                                self.stage = Stage::Playing(walker);
-                                tally.joined += 1;
-                                tally.playing += 1;
-                            }
-                            Err(why) => ended = Some(why),
-                        }
-                    }
-                }
+                Event::Batch(batch) => ended = ended.or(self.course.hear(&batch, shared).err()),
                 Event::Ping | Event::Pong(_) => {}
                 Event::Closed { code, .. } => {
-                    ended = Some(code.map_or_else(|| "close".to_owned(), |code| name_of(code.get())));
+                    ended =
+                        ended.or_else(|| Some(code.map_or("close".to_owned(), |code| name_of(code.get()))));
                 }
                 Event::Failed(error) => {
-                    tally.out_of_order += u64::from(matches!(error, Error::OutOfOrder { .. }));
-                    ended = Some(reason_of(&error));
+                    shared.tally.out_of_order += u64::from(matches!(error, Error::OutOfOrder { .. }));
+                    ended = ended.or_else(|| Some(reason_of(&error)));
                 }
             }
         }
-        if opened {
+        if ended.is_some() {
+            // Where it was not closed by the server: whoever goes without a word would be kept in the world a while.
+            self.client.close(CloseCode::NORMAL, "", &mut shared.secrets, &mut shared.out);
+        } else if opened {
             self.log_in(shared)?;
         }
         self.flush(shared)?;
@@ -233,8 +180,8 @@ impl Bot {
 
     /// Takes a step, or stands where the server is silent.
     pub(super) fn walk(&mut self, shared: &mut Shared) -> Result<(), Gone> {
-        let Stage::Playing(walker) = &mut self.stage else { return Ok(()) };
-        let (position, velocity) = match shared.now.since(self.heard) < SILENCE {
+        let Stage::Playing(walker) = &mut self.course.stage else { return Ok(()) };
+        let (position, velocity) = match shared.now.since(self.course.heard) < SILENCE {
             true => walker.step(shared.now, &mut shared.random),
             false => walker.stand(shared.now),
         };
@@ -260,19 +207,22 @@ impl Bot {
 
     /// Measures how long an answer takes, where none is awaited.
     pub(super) fn ping(&mut self, shared: &mut Shared) -> Result<(), Gone> {
-        if !self.is_playing() || self.pinged.is_some() {
+        if !self.is_playing() || self.course.pinged.is_some() {
             return Ok(());
         }
         shared.tally.traffic.packets_out += 1;
         let ping = ClientControl::Ping { time: Some(ClientTime::Whole(shared.now.as_micros())) };
         let id = self.client.ask(ToServer::Control(&ping), &mut shared.secrets, &mut shared.out)?;
-        self.pinged = Some((id, shared.clock.now()));
+        self.course.pinged = Some((id, shared.clock.now()));
         self.flush(shared)
     }
 
-    /// Says goodbye.
+    /// Says goodbye; who has nobody to say it to ends at once.
     pub(super) fn leave(&mut self, shared: &mut Shared) -> Result<(), Gone> {
-        self.stage = Stage::Leaving;
+        self.course.stage = Stage::Leaving;
+        if !self.client.is_open() {
+            return Err(Gone("left".to_owned()));
+        }
         self.client.close(CloseCode::NORMAL, "", &mut shared.secrets, &mut shared.out);
         self.flush(shared)
     }
@@ -301,30 +251,6 @@ impl From<SendError> for Gone {
     }
 }
 
-/// When the ping was sent that something in this batch answers. Decodes nothing where none is awaited.
-fn answered(pinged: &mut Option<(u32, Time)>, batch: &Batch<'_, Out>) -> Option<Time> {
-    let (id, sent) = (*pinged)?;
-    let is_answer = batch.packets().map_while(Result::ok).any(|packet| packet.re == Some(id));
-    is_answer.then(|| {
-        *pinged = None;
-        sent
-    })
-}
-
-/// Where a bot is, once it is told; `Err`: the server refuses, and by which code.
-fn joined(batch: &Batch<'_, Out>, stay: bool, now: Time) -> Result<Option<Walker>, String> {
-    for packet in batch.packets().filter_map(Result::ok) {
-        match packet.packet {
-            ServerPacket::Game(Out::GameState(state)) => return Ok(Some(Walker::new(&state, stay, now))),
-            ServerPacket::Control(
-                ServerControl::Error { code, .. } | ServerControl::InvalidMessage { code, .. },
-            ) => return Err(code.name().to_owned()),
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
 /// What an error is counted under.
 fn reason_of(error: &Error) -> String {
     match error {
@@ -333,7 +259,7 @@ fn reason_of(error: &Error) -> String {
             None => format!("HTTP {}", refusal.status),
         },
         Error::OutOfOrder { .. } => "out of order".to_owned(),
-        Error::Lost => "lost".to_owned(),
+        Error::Lost => "connection lost".to_owned(),
         other => other.to_string(),
     }
 }

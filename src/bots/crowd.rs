@@ -1,10 +1,12 @@
 //! The loop: opens the bots, has each do what is due, reads what comes, and counts.
 
-use super::bot::{Bot, Gone, Shared};
+use super::bot::{Bot, Gone};
+use super::measuring::{Mark, Run, report};
 use super::report::Report;
 use super::rhythm::Rhythm;
-use super::status::{self, ServerStatus};
-use super::tally::{Traffic, count};
+use super::status;
+use super::surroundings::Shared;
+use super::tally::{count, total};
 use super::target::Target;
 use super::{Error, Settings};
 use crate::client;
@@ -14,6 +16,7 @@ use crate::random::Secrets;
 use crate::time::Time;
 use mio::{Events, Interest, Poll, Token};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -29,16 +32,16 @@ const PINGERS: u32 = 200;
 const TALKERS: u32 = 20;
 /// ...once in such a time, far below what the rules allow.
 const TALK: Duration = Duration::from_secs(4);
-/// A step that is so late is not taken any more.
+/// A step that is overdue by more than this is not taken any more; those behind it are.
 const LATE: Duration = Duration::from_millis(200);
 /// How long the goodbyes may take.
 const LEAVING_TIME: Duration = Duration::from_secs(2);
 /// A crowd of more than [`FEW`] rests so long between two looks at its sockets. Whoever waits in a poll is woken by each
 /// message, and on one machine it is the server's core that pays for the waking; no server pays that for clients
-/// elsewhere. Latencies are read so much too late at most.
+/// elsewhere. A latency contains the rest, and the time in which the bot's turn had not come: see `Shared::looked`.
 const REST: Duration = Duration::from_micros(250);
-/// Bots that need no rest.
-const FEW: u32 = 200;
+/// Bots that need no rest: they are woken by what comes.
+pub(super) const FEW: u32 = 200;
 /// Events taken from one poll: few, so that steps are taken in between.
 const EVENTS: usize = 256;
 
@@ -66,15 +69,6 @@ struct Rhythms {
     second: Rhythm,
 }
 
-/// The state at the moment from which is measured.
-struct Mark {
-    at: Time,
-    tick: u64,
-    traffic: Traffic,
-    cpu: Option<Duration>,
-    server: Option<ServerStatus>,
-}
-
 impl Crowd {
     /// Looks whether the server is there, and prepares.
     pub(super) fn new(settings: &Settings, target: Target) -> Result<Crowd, Error> {
@@ -97,24 +91,31 @@ impl Crowd {
             buffer: vec![0; RECEIVE_BUFFER],
             bots: Vec::new(),
             opening: 0,
-            shared: Shared::new(clock, Secrets::new(key), settings.stay),
+            shared: Shared::new(clock, Secrets::new(key), settings),
             rhythms,
         })
     }
 
-    /// Opens, measures, leaves.
-    pub(super) fn run(mut self, progress: &mut dyn FnMut(&str)) -> Result<Report, Error> {
+    /// Opens, measures, leaves; measures no further once `stop` is raised.
+    pub(super) fn run(mut self, stop: &AtomicBool, progress: &mut dyn FnMut(&str)) -> Result<Report, Error> {
+        let stopped = || stop.load(Ordering::SeqCst);
         let began = self.shared.now;
-        while self.bots.len() < self.settings.count as usize || self.opening > 0 {
+        while (self.bots.len() < self.settings.count as usize || self.opening > 0) && !stopped() {
             self.turn(progress)?;
         }
-        let mark = self.mark();
+        let from = Mark::set(&self.target, &self.shared);
         self.shared.tally.begin_measuring();
-        let end = mark.at + SECOND * self.settings.seconds;
-        while self.shared.now < end && self.shared.tally.playing > 0 {
+        let end = from.at + SECOND * self.settings.seconds;
+        while self.shared.now < end && self.shared.tally.playing > 0 && !stopped() {
             self.turn(progress)?;
         }
-        let report = self.report(began, &mark);
+        let interrupted = stopped() && self.shared.now < end;
+        self.measure_those_who_wait();
+        // Asking the server for its status takes time in which nothing is measured.
+        let mut to = Mark::set(&self.target, &self.shared);
+        to.at = self.shared.now;
+        let run = Run { settings: &self.settings, opening: from.at.since(began), interrupted };
+        let report = report(&run, &self.shared.tally, &from, to);
         self.leave()?;
         Ok(report)
     }
@@ -125,11 +126,7 @@ impl Crowd {
         self.serve(until)?;
         let now = self.shared.now;
         self.open_some(now);
-        self.shared.tally.traffic.skipped += self.rhythms.step.skip(now, LATE);
-        let count = u64::from(self.settings.count);
-        while let Some(n) = self.rhythms.step.take(now) {
-            self.with((n % count) as usize, Bot::walk);
-        }
+        self.step(now);
         while let Some(n) = self.rhythms.chat.take(now) {
             let talkers = u64::from(self.settings.count.div_ceil(TALKERS));
             self.with((n % talkers * u64::from(TALKERS)) as usize, Bot::chat);
@@ -145,13 +142,24 @@ impl Crowd {
         Ok(())
     }
 
+    fn step(&mut self, now: Time) {
+        let skipped = self.rhythms.step.skip(now, LATE);
+        self.shared.tally.traffic.skipped += skipped;
+        self.shared.tally.traffic.steps += skipped;
+        let count = u64::from(self.settings.count);
+        while let Some(n) = self.rhythms.step.take(now) {
+            self.shared.tally.traffic.steps += 1;
+            self.with((n % count) as usize, Bot::walk);
+        }
+    }
+
     /// Polls, and serves the sockets that have something.
     fn serve(&mut self, until: Option<Time>) -> Result<(), Error> {
         if self.settings.count > FEW {
             std::thread::sleep(REST);
         }
-        let timeout = until.map(|until| until.since(self.shared.clock.now()));
-        match self.poll.poll(&mut self.events, timeout) {
+        let asked = self.shared.clock.now();
+        match self.poll.poll(&mut self.events, until.map(|until| until.since(asked))) {
             Err(error) if error.kind() != io::ErrorKind::Interrupted => {
                 return Err(Error::System(format!("the system's poll failed: {error}")));
             }
@@ -171,6 +179,9 @@ impl Crowd {
                 Ok(())
             });
         }
+        if events.iter().count() < EVENTS {
+            self.shared.looked = asked;
+        }
         (self.buffer, self.events) = (buffer, events);
         Ok(())
     }
@@ -179,19 +190,16 @@ impl Crowd {
     fn with(&mut self, bot: usize, act: impl FnOnce(&mut Bot, &mut Shared) -> Result<(), Gone>) {
         let Some(place) = self.bots.get_mut(bot) else { return };
         let Some(bot) = place else { return };
-        let was_playing = bot.is_playing();
+        let (was_playing, was_opening) = (bot.is_playing(), bot.is_opening());
         let result = act(bot, &mut self.shared);
-        let (is_playing, is_leaving) = (bot.is_playing(), bot.is_leaving());
-        let was_opening = !was_playing && !is_leaving;
-        self.opening -= usize::from(was_opening && (is_playing || result.is_err()));
+        let (is_playing, is_opening) = (bot.is_playing(), bot.is_opening());
+        let tally = &mut self.shared.tally;
+        self.opening -= usize::from(was_opening && (result.is_err() || !is_opening));
+        tally.playing -= u32::from((was_playing || is_playing) && (result.is_err() || !is_playing));
         let Err(Gone(why)) = result else { return };
         *place = None;
-        let tally = &mut self.shared.tally;
         match () {
-            () if is_playing => {
-                tally.playing -= 1;
-                count(&mut tally.lost, why);
-            }
+            () if is_playing => count(&mut tally.lost, why),
             () if was_opening => count(&mut tally.refused, why),
             () => {}
         }
@@ -230,68 +238,29 @@ impl Crowd {
             return;
         }
         for bot in 0..self.bots.len() {
-            self.with(bot, |bot, _| {
-                let late = !bot.is_playing() && now.since(bot.since()) >= OPENING_TIME;
-                if late { Err(Gone("timeout".to_owned())) } else { Ok(()) }
+            self.with(bot, |bot, shared| {
+                if !bot.is_opening() || now.since(bot.since()) < OPENING_TIME {
+                    return Ok(());
+                }
+                let why = bot.hindrance().to_owned();
+                bot.leave(shared).and(Err(Gone(why)))
             });
         }
     }
 
-    fn mark(&self) -> Mark {
-        Mark {
-            server: status::ask(&self.target).unwrap_or_default(),
-            at: self.shared.clock.now(),
-            tick: self.shared.tally.tick,
-            traffic: self.shared.tally.traffic,
-            cpu: cpu_time(),
-        }
-    }
-
-    fn report(&mut self, began: Time, from: &Mark) -> Report {
-        let to = Mark { at: self.shared.now, ..self.mark() };
-        // Whoever still waits for an answer has waited this long at least.
+    /// Whoever still waits for an answer has waited this long at least.
+    fn measure_those_who_wait(&mut self) {
+        let Shared { now, looked, tally, .. } = &mut self.shared;
         for sent in self.bots.iter().flatten().filter_map(Bot::waits_since) {
-            if to.at.since(sent) >= SECOND {
-                self.shared.tally.measure(to.at.since(sent));
+            if now.since(sent) >= SECOND {
+                tally.measure(now.since(sent), looked.since(sent));
             }
-        }
-        let tally = &self.shared.tally;
-        let seconds = to.at.since(from.at).as_secs_f64().max(1e-3);
-        let ticks = to.tick.saturating_sub(from.tick);
-        let traffic = to.traffic.since(&from.traffic);
-        let players = f64::from(tally.playing.max(1));
-        let server = to.server.map(|mut server| {
-            server.tick.overruns -=
-                from.server.as_ref().map_or(0, |s| s.tick.overruns).min(server.tick.overruns);
-            server
-        });
-        let cpu = from.cpu.zip(to.cpu).map(|(from, to)| to.saturating_sub(from).as_secs_f64() / seconds);
-        Report {
-            url: self.target.url.clone(),
-            encoding: self.settings.encoding.subprotocol().trim_start_matches("evertick.v1.").to_owned(),
-            count: self.settings.count,
-            opening_seconds: from.at.since(began).as_secs_f64(),
-            seconds,
-            joined: tally.joined,
-            refused: tally.refused.clone(),
-            lost: tally.lost.clone(),
-            out_of_order: tally.out_of_order,
-            packets_in_per_s: traffic.packets_in() / seconds,
-            packets_out_per_s: traffic.packets_out as f64 / seconds,
-            bytes_in_per_s: traffic.bytes_in as f64 / seconds,
-            bytes_out_per_s: traffic.bytes_out as f64 / seconds,
-            batches_per_s: traffic.batches as f64 / seconds,
-            batches_per_tick: traffic.batches as f64 / (ticks.max(1) as f64 * players),
-            latency_us: tally.latency(),
-            server,
-            cpu,
-            skipped: traffic.skipped,
         }
     }
 
     fn progress_line(&self, second: u64) -> String {
         let tally = &self.shared.tally;
-        let gone = super::tally::total(&tally.refused) + super::tally::total(&tally.lost);
+        let gone = total(&tally.refused) + total(&tally.lost);
         let asked = self.settings.count;
         let batches = tally.traffic.batches;
         format!(
@@ -304,10 +273,7 @@ impl Crowd {
     fn leave(mut self) -> Result<(), Error> {
         let end = self.shared.now + LEAVING_TIME;
         for bot in 0..self.bots.len() {
-            self.with(bot, |bot, shared| {
-                shared.tally.playing -= u32::from(bot.is_playing());
-                bot.leave(shared)
-            });
+            self.with(bot, Bot::leave);
         }
         while self.shared.now < end && self.bots.iter().any(Option::is_some) {
             self.serve(Some(end))?;
@@ -354,21 +320,6 @@ fn allow_files(bots: u32) -> Result<(), Error> {
     }
 }
 
-/// Processor time that the process has used, where the system tells.
-fn cpu_time() -> Option<Duration> {
-    #[cfg(target_os = "linux")]
-    {
-        // proc(5): utime and stime are the 14th and 15th field, in clock ticks of 1/100 s; the second field is in
-        // parentheses and may hold anything.
-        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
-        let mut ticks = || fields.next()?.parse::<u64>().ok();
-        Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
-    }
-    #[cfg(not(target_os = "linux"))]
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -383,11 +334,5 @@ mod tests {
             let (pingers, apart) = pingers(count);
             assert!(pingers <= PINGERS && (pingers - 1) * apart < count);
         }
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn processor_time_is_told() {
-        assert!(cpu_time().is_some_and(|cpu| cpu < Duration::from_secs(3600)));
     }
 }

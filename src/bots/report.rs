@@ -1,13 +1,18 @@
 //! What a run found, as a table for people and as one JSON object for programs.
 
-use super::SAMPLED;
 use super::status::ServerStatus;
 use super::tally::{ByReason, total};
+use crate::packet::Code;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// A share of one core above which the bots are taken to be the bottleneck.
 const BUSY: f64 = 0.9;
+/// A share of the steps above which, being too late, the same is said.
+const LATE: f64 = 0.01;
+
+/// Connections that a server needs beside those of the bots, at least: for its status, and for those that go.
+const OTHERS: u32 = 64;
 
 /// What a run found. Rates are over the seconds that were measured; as JSON it is the object that `--json` prints.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -21,8 +26,10 @@ pub struct Report {
     pub count: u32,
     /// Seconds until all were in, or had failed.
     pub opening_seconds: f64,
-    /// Seconds measured.
+    /// Seconds measured: fewer than asked for where the run was interrupted, or nobody was left in the world.
     pub seconds: f64,
+    /// Whether a signal ended the run before its time.
+    pub interrupted: bool,
     /// Bots that came into the world.
     pub joined: u32,
     /// Bots that did not, by the contract's code or what else was in the way.
@@ -31,8 +38,11 @@ pub struct Report {
     pub lost: ByReason,
     /// Batches whose number was not the next one.
     pub out_of_order: u64,
-    /// Packets received a second, reckoned from one batch in [`SAMPLED`].
-    pub packets_in_per_s: f64,
+    /// Packets received a second; null where no batch was decoded. See `batches_sampled`.
+    pub packets_in_per_s: Option<f64>,
+    /// The decoded batches that `packets_in_per_s` is reckoned from; null where every batch is decoded, which is so with
+    /// up to [`WHOLE`](super::WHOLE) bots.
+    pub batches_sampled: Option<u64>,
     /// Packets sent a second.
     pub packets_out_per_s: f64,
     /// Bytes received a second, WebSocket frames included.
@@ -41,15 +51,22 @@ pub struct Report {
     pub bytes_out_per_s: f64,
     /// Batches received a second.
     pub batches_per_s: f64,
-    /// Batches for one bot in one tick of the server.
-    pub batches_per_tick: f64,
-    /// From a `ping` to its `pong`; null where none was answered.
+    /// Batches for one bot in one tick of the server, of the bots that were in the world in that tick; null where no tick
+    /// has passed.
+    pub batches_per_tick: Option<f64>,
+    /// From a `ping` until its `pong` was read; null where none was answered. In a crowd of more than 200 it contains the
+    /// 250 us for which the bots rest between two looks at their sockets, and what they do before they come to this one.
     pub latency_us: Option<Latency>,
+    /// The same until the last look that found no `pong`: what was measured is not below this, and not above
+    /// `latency_us`. Null with up to 200 bots, who are woken by what comes.
+    pub latency_at_least_us: Option<Latency>,
     /// What the server says of itself; null where it says nothing.
     pub server: Option<ServerStatus>,
-    /// The share of one core that the bots used; null where the system does not tell.
+    /// The share of one core that the bots used; null where the system does not tell, or of less than half a second.
     pub cpu: Option<f64>,
-    /// Steps that the bots were too late to take.
+    /// Steps that were due of the bots asked for, in the world or not.
+    pub steps: u64,
+    /// Those of them that the bots did not take because they were more than 200 ms too late.
     pub skipped: u64,
 }
 
@@ -85,55 +102,111 @@ impl Report {
 
     /// What is to be said where the figures are the bots' limit and not the server's.
     pub fn bottleneck(&self) -> Option<String> {
-        let cpu = self.cpu.filter(|&cpu| cpu > BUSY)?;
-        let (percent, skipped) = (cpu * 100.0, self.skipped);
+        let late = self.skipped as f64 / self.steps.max(1) as f64;
+        let busy = self.cpu.is_some_and(|cpu| cpu > BUSY);
+        if !busy && late <= LATE {
+            return None;
+        }
+        let used = self.cpu.map_or_else(String::new, |cpu| format!(", {:.0} % of a core used", cpu * 100.0));
+        let remedy = if busy { "" } else { "; give them a core of their own" };
         Some(format!(
-            "the bots were the bottleneck: {percent:.0} % of a core, {skipped} steps too late; latencies and rates are theirs"
+            "the bots were the bottleneck: {} of {} steps too late ({:.1} %){used}; latencies and rates are theirs{remedy}",
+            self.skipped,
+            self.steps,
+            late * 100.0
         ))
+    }
+
+    /// What to start the server with where its limits were what kept bots out.
+    pub fn remedy(&self) -> Option<String> {
+        // Whoever raises one limit of an address meets the other next.
+        let address = "--connect-rate 0 --max-connections-per-ip 0".to_owned();
+        let connections = format!("--max-connections {}", self.count.saturating_add(OTHERS));
+        let players = format!("--max-players {}", self.count);
+        let is_told = |codes: &[Code]| codes.iter().any(|code| self.refused.contains_key(code.name()));
+        let flags = [
+            (is_told(&[Code::ConnectingTooFast, Code::TooManyConnections]), address),
+            (is_told(&[Code::Busy]), connections),
+            (is_told(&[Code::WorldFull]), players),
+        ];
+        let flags: Vec<String> = flags.into_iter().filter(|(met, _)| *met).map(|(_, flag)| flag).collect();
+        let flags = Some(flags.join(" ")).filter(|flags| !flags.is_empty())?;
+        Some(format!("the server keeps to its limits: start it with {flags}, or run fewer bots"))
     }
 }
 
-/// `code 3, other 1`.
+/// `code: 3, other: 1`.
 fn listed(reasons: &ByReason) -> String {
-    reasons.iter().map(|(why, bots)| format!("{why} {bots}")).collect::<Vec<_>>().join(", ")
+    reasons.iter().map(|(why, bots)| format!("{why}: {bots}")).collect::<Vec<_>>().join(", ")
+}
+
+/// `4`, or `4 (code: 3, other: 1)`.
+fn counted(reasons: &ByReason) -> String {
+    match total(reasons) {
+        0 => "0".to_owned(),
+        number => format!("{number} ({})", listed(reasons)),
+    }
+}
+
+fn ms(us: u32) -> String {
+    format!("{:.2}", f64::from(us) / 1000.0)
+}
+
+fn known<T>(value: Option<T>, told: impl FnOnce(T) -> String) -> String {
+    value.map_or_else(|| "unknown".to_owned(), told)
 }
 
 impl fmt::Display for Report {
     /// The table.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut row = |name: &str, value: String| writeln!(f, "{name:<22} {value}");
-        let with = |number: u64, reasons: &ByReason| match number {
-            0 => "0".to_owned(),
-            _ => format!("{number} ({})", listed(reasons)),
-        };
-        let unknown = || "unknown".to_owned();
-        let ms = |us: u32| format!("{:.2}", f64::from(us) / 1000.0);
         row("server", format!("{} ({})", self.url, self.encoding))?;
         row("joined", format!("{} of {} in {:.1} s", self.joined, self.count, self.opening_seconds))?;
-        row("refused", with(total(&self.refused), &self.refused))?;
-        row("lost", with(total(&self.lost), &self.lost))?;
-        row("measured", format!("{:.1} s", self.seconds))?;
+        row("refused", counted(&self.refused))?;
+        row("lost", counted(&self.lost))?;
+        let interrupted = if self.interrupted { ", interrupted" } else { "" };
+        row("measured", format!("{:.1} s{interrupted}", self.seconds))?;
+        self.traffic(&mut row)?;
+        self.latency(&mut row)?;
+        self.server(&mut row)?;
+        row("bots' CPU", known(self.cpu, |cpu| format!("{:.0} % of a core", cpu * 100.0)))?;
+        row("bots' steps too late", format!("{} of {}", self.skipped, self.steps))
+    }
+}
+
+/// The parts of the table. Each writes its rows by `row`, which takes a name and a value.
+impl Report {
+    fn traffic(&self, row: &mut impl FnMut(&str, String) -> fmt::Result) -> fmt::Result {
         row("packets out", format!("{:.0}/s", self.packets_out_per_s))?;
-        row("packets in", format!("{:.0}/s (from 1 batch in {SAMPLED})", self.packets_in_per_s))?;
+        let from = self.batches_sampled.map(|n| format!(" (reckoned from {n} batches)")).unwrap_or_default();
+        row("packets in", known(self.packets_in_per_s, |rate| format!("{rate:.0}/s{from}")))?;
         row("bytes out", format!("{:.0}/s", self.bytes_out_per_s))?;
         row("bytes in", format!("{:.0}/s", self.bytes_in_per_s))?;
         row("batches in", format!("{:.0}/s", self.batches_per_s))?;
-        row("batches a tick and bot", format!("{:.2}", self.batches_per_tick))?;
-        row("batches out of order", self.out_of_order.to_string())?;
-        let latency = self.latency_us.map(|l| {
-            format!("p50 {}, p99 {}, p99.9 {} ms of {} pings", ms(l.p50), ms(l.p99), ms(l.p999), l.samples)
-        });
-        row("latency", latency.unwrap_or_else(unknown))?;
+        row("batches a tick and bot", known(self.batches_per_tick, |batches| format!("{batches:.2}")))?;
+        row("batches out of order", self.out_of_order.to_string())
+    }
+
+    fn latency(&self, row: &mut impl FnMut(&str, String) -> fmt::Result) -> fmt::Result {
+        let told = |l: Latency| format!("p50 {}, p99 {}, p99.9 {} ms", ms(l.p50), ms(l.p99), ms(l.p999));
+        let of = if self.latency_at_least_us.is_some() { ", the bots' rest and turn included" } else { "" };
+        row("latency", known(self.latency_us, |l| format!("{} of {} pings{of}", told(l), l.samples)))?;
+        match self.latency_at_least_us {
+            Some(latency) => row("latency at least", format!("{}, without them", told(latency))),
+            None => Ok(()),
+        }
+    }
+
+    fn server(&self, row: &mut impl FnMut(&str, String) -> fmt::Result) -> fmt::Result {
         let server = self.server.as_ref();
-        let tick =
-            server.map(|s| format!("{} ms, writing {} ms", ms(s.tick.p99_us), ms(s.tick.flush_p99_us)));
-        row("server's tick p99", tick.unwrap_or_else(unknown))?;
-        row("server's overruns", server.map_or_else(unknown, |s| s.tick.overruns.to_string()))?;
-        let resident = server.map(|s| format!("{:.1} MiB", s.memory.rss_bytes as f64 / f64::from(1 << 20)));
-        row("server's memory", resident.unwrap_or_else(unknown))?;
-        let cpu = self.cpu.map(|cpu| format!("{:.0} % of a core", cpu * 100.0));
-        row("bots' CPU", cpu.unwrap_or_else(unknown))?;
-        row("bots' steps too late", self.skipped.to_string())
+        let tick = known(server, |s| {
+            let (work, writing) = (ms(s.tick.p99_us), ms(s.tick.flush_p99_us));
+            format!("{work} ms, writing {writing} ms, over its last minute")
+        });
+        row("server's tick p99", tick)?;
+        row("server's overruns", known(server, |s| s.tick.overruns.to_string()))?;
+        let mib = |bytes: u64| format!("{:.1} MiB", bytes as f64 / f64::from(1 << 20));
+        row("server's memory", known(server, |s| mib(s.memory.rss_bytes)))
     }
 }
 
@@ -148,20 +221,24 @@ mod tests {
             count: 100,
             opening_seconds: 0.25,
             seconds: 60.0,
+            interrupted: false,
             joined: 100,
             refused: ByReason::new(),
             lost: ByReason::new(),
             out_of_order: 0,
-            packets_in_per_s: 9000.4,
+            packets_in_per_s: Some(9000.4),
+            batches_sampled: None,
             packets_out_per_s: 1001.0,
             bytes_in_per_s: 1e6,
             bytes_out_per_s: 1e5,
             batches_per_s: 2000.0,
-            batches_per_tick: 1.0,
+            batches_per_tick: Some(1.0),
             latency_us: Some(Latency { samples: 6000, p50: 150, p99: 1800, p999: 4250 }),
+            latency_at_least_us: None,
             server: None,
             cpu: Some(0.25),
-            skipped: 0,
+            steps: 60_000,
+            skipped: 600,
         }
     }
 
@@ -171,9 +248,11 @@ mod tests {
         let table = report().to_string();
         for line in [
             "joined                 100 of 100 in 0.2 s",
-            "packets in             9000/s (from 1 batch in 61)",
+            "packets in             9000/s",
+            "measured               60.0 s",
             "latency                p50 0.15, p99 1.80, p99.9 4.25 ms of 6000 pings",
             "server's memory        unknown",
+            "bots' steps too late   600 of 60000",
         ] {
             assert!(table.lines().any(|l| l == line), "{line} in\n{table}");
         }
@@ -185,13 +264,59 @@ mod tests {
     fn a_bad_run_says_why() {
         let by = |why: &str, n| ByReason::from([(why.to_owned(), n)]);
         let refused = Report { joined: 97, refused: by("world_full", 3), ..report() };
-        assert_eq!(refused.failure().unwrap(), "3 of 100 bots not in the world (world_full 3)");
+        assert_eq!(refused.failure().unwrap(), "3 of 100 bots not in the world (world_full: 3)");
         let lost = Report { lost: by("out of order", 1), out_of_order: 1, ..report() };
         assert_eq!(
             lost.failure().unwrap(),
-            "1 of 100 bots lost (out of order 1); 1 of 100 bots with batches out of order"
+            "1 of 100 bots lost (out of order: 1); 1 of 100 bots with batches out of order"
         );
-        let busy = Report { cpu: Some(0.97), skipped: 12, ..report() };
-        assert!(busy.bottleneck().is_some_and(|line| line.contains("97 %") && line.contains("12 steps")));
+    }
+
+    #[test]
+    fn a_crowd_says_what_it_knows_less_well() {
+        let least = Latency { samples: 6000, p50: 90, p99: 1500, p999: 4000 };
+        let crowd = Report { batches_sampled: Some(77), latency_at_least_us: Some(least), ..report() };
+        let server = Some(ServerStatus::default());
+        let table = Report { interrupted: true, batches_per_tick: None, server, ..crowd }.to_string();
+        for line in [
+            "measured               60.0 s, interrupted",
+            "packets in             9000/s (reckoned from 77 batches)",
+            "batches a tick and bot unknown",
+            "latency                p50 0.15, p99 1.80, p99.9 4.25 ms of 6000 pings, the bots' rest and turn included",
+            "latency at least       p50 0.09, p99 1.50, p99.9 4.00 ms, without them",
+            "server's tick p99      0.00 ms, writing 0.00 ms, over its last minute",
+        ] {
+            assert!(table.lines().any(|l| l == line), "{line} in\n{table}");
+        }
+        let unknown = Report { packets_in_per_s: None, latency_us: None, ..report() };
+        assert!(unknown.to_string().contains("\npackets in             unknown\n"), "{unknown}");
+        assert!(serde_json::to_value(unknown).unwrap()["packets_in_per_s"].is_null());
+    }
+
+    #[test]
+    fn bots_that_are_the_limit_say_so() {
+        let busy = Report { cpu: Some(0.97), skipped: 12, ..report() }.bottleneck().unwrap();
+        assert!(busy.contains("12 of 60000 steps too late (0.0 %), 97 % of a core used;"), "{busy}");
+        // With one core for both, or none of their own.
+        let late = Report { cpu: Some(0.19), skipped: 601, ..report() }.bottleneck().unwrap();
+        assert!(late.contains("601 of 60000 steps too late (1.0 %), 19 % of a core used;"), "{late}");
+        assert!(late.ends_with("give them a core of their own"), "{late}");
+        assert!(Report { cpu: None, skipped: 40_000, ..report() }.bottleneck().is_some());
+        assert_eq!(Report { cpu: None, steps: 0, skipped: 0, ..report() }.bottleneck(), None);
+    }
+
+    #[test]
+    fn limits_of_the_server_s_are_named_with_the_flags_that_raise_them() {
+        let remedy = |codes: &[&str]| {
+            let refused = codes.iter().map(|code| ((*code).to_owned(), 1)).collect();
+            Report { refused, ..report() }.remedy()
+        };
+        for code in ["connecting_too_fast", "too_many_connections"] {
+            let told = remedy(&[code, "HTTP 404"]).unwrap();
+            assert!(told.contains("start it with --connect-rate 0 --max-connections-per-ip 0, or"), "{told}");
+        }
+        let told = remedy(&["world_full", "busy"]).unwrap();
+        assert!(told.contains("start it with --max-connections 164 --max-players 100, or"), "{told}");
+        assert_eq!((remedy(&[]), remedy(&["timeout", "HTTP 404"])), (None, None));
     }
 }

@@ -27,13 +27,12 @@ impl Rhythm {
         Some(self.next - 1)
     }
 
-    /// Passes over events that are overdue by more than `slack`; says how many.
+    /// Passes over the events that are overdue by more than `slack`, and only over those; says how many.
     pub(super) fn skip(&mut self, now: Time, slack: Duration) -> u64 {
-        let Some(deadline) = self.deadline().filter(|&deadline| now.since(deadline) > slack) else {
-            return 0;
-        };
-        let late = now.since(deadline).as_micros() as u64;
-        let skipped = late.saturating_mul(self.events) / self.period.as_micros() as u64;
+        let Some(oldest) = now.since(self.start).checked_sub(slack) else { return 0 };
+        let first = (oldest.as_micros() as u64).saturating_mul(self.events);
+        let first = first.div_ceil(self.period.as_micros() as u64);
+        let skipped = first.saturating_sub(self.next);
         self.next += skipped;
         skipped
     }
@@ -65,11 +64,32 @@ mod tests {
     }
 
     #[test]
-    fn whoever_is_late_does_not_burst() {
+    fn whoever_is_late_passes_over_what_is_too_late_and_nothing_else() {
+        let slack = SECOND / 10;
         let mut rhythm = Rhythm::new(Time::START, 1000, SECOND);
-        assert_eq!(rhythm.skip(Time::from_millis(90), SECOND / 10), 0);
-        assert_eq!(rhythm.skip(Time::from_millis(500), SECOND / 10), 500);
-        assert_eq!(rhythm.take(Time::from_millis(500)), Some(500));
-        assert_eq!(rhythm.take(Time::from_millis(500)), None);
+        assert_eq!(rhythm.skip(Time::from_millis(100), slack), 0);
+        // Of 0 to 101 ms, the one that was due at 0 is overdue by more than 100 ms.
+        assert_eq!(rhythm.skip(Time::from_millis(101), slack), 1);
+        assert_eq!(rhythm.skip(Time::from_millis(101), slack), 0);
+        assert_eq!(rhythm.skip(Time::from_millis(500), slack), 399);
+        let taken: Vec<u64> = std::iter::from_fn(|| rhythm.take(Time::from_millis(500))).collect();
+        assert_eq!(taken, (400..=500).collect::<Vec<_>>());
+        assert_eq!(rhythm.skip(Time::from_millis(500), slack), 0, "what was taken is not passed over");
+        assert_eq!(Rhythm::new(Time::START, 0, SECOND).skip(Time::from_millis(500), slack), 0);
+    }
+
+    /// Where events do not divide the period, too: skipped are exactly those whose deadline is that long ago.
+    #[test]
+    fn what_is_skipped_was_overdue_by_more_than_the_slack() {
+        let slack = SECOND / 5;
+        for events in [3, 7, 999, 50_000] {
+            for ms in [200, 201, 333, 1234] {
+                let (now, mut rhythm) = (Time::from_millis(ms), Rhythm::new(Time::START, events, SECOND));
+                let skipped = rhythm.skip(now, slack);
+                let late = |next| now.since(Rhythm { next, ..rhythm }.deadline().unwrap());
+                assert!(late(skipped) <= slack, "{events} events at {ms} ms: {skipped}");
+                assert!(skipped == 0 || late(skipped - 1) > slack, "{events} events at {ms} ms: {skipped}");
+            }
+        }
     }
 }

@@ -27,7 +27,16 @@ pub(super) struct Tally {
     /// The newest tick that any batch told.
     pub(super) tick: u64,
     pub(super) traffic: Traffic,
-    latencies: Vec<u32>,
+    /// How long answers took until they were read...
+    seen: Times,
+    /// ...and until the last look that did not find them.
+    least: Times,
+}
+
+/// Times in microseconds, the newest ones.
+#[derive(Debug, Default)]
+struct Times {
+    newest: Vec<u32>,
     measured: u64,
 }
 
@@ -41,8 +50,12 @@ pub(super) struct Traffic {
     pub(super) sampled_packets: u64,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
-    /// Steps that came too late to be taken.
+    /// Steps that were due, taken or not.
+    pub(super) steps: u64,
+    /// Those of them that were too late to be taken.
     pub(super) skipped: u64,
+    /// For each tick of the server, how many bots were in the world.
+    pub(super) player_ticks: u64,
 }
 
 impl Traffic {
@@ -55,39 +68,70 @@ impl Traffic {
             sampled_packets: self.sampled_packets - earlier.sampled_packets,
             bytes_in: self.bytes_in - earlier.bytes_in,
             bytes_out: self.bytes_out - earlier.bytes_out,
+            steps: self.steps - earlier.steps,
             skipped: self.skipped - earlier.skipped,
+            player_ticks: self.player_ticks - earlier.player_ticks,
         }
     }
 
-    /// Packets that came, reckoned from those batches whose packets were counted.
-    pub(super) fn packets_in(&self) -> f64 {
-        match self.sampled {
-            0 => 0.0,
-            sampled => self.batches as f64 * self.sampled_packets as f64 / sampled as f64,
-        }
+    /// Packets that came, reckoned from those batches whose packets were counted; `None` where none was.
+    pub(super) fn packets_in(&self) -> Option<f64> {
+        let sampled = Some(self.sampled as f64).filter(|&sampled| sampled > 0.0)?;
+        Some(self.batches as f64 * self.sampled_packets as f64 / sampled)
+    }
+
+    /// Batches for one bot in one tick; `None` where no tick has passed with a bot in the world.
+    pub(super) fn batches_per_tick(&self) -> Option<f64> {
+        let ticks = Some(self.player_ticks as f64).filter(|&ticks| ticks > 0.0)?;
+        Some(self.batches as f64 / ticks)
     }
 }
 
 impl Tally {
-    /// One more question was answered.
-    pub(super) fn measure(&mut self, took: Duration) {
-        let micros = u32::try_from(took.as_micros()).unwrap_or(u32::MAX);
-        match self.latencies.len() {
-            len if len < SAMPLES => self.latencies.push(micros),
-            _ => self.latencies[self.measured as usize % SAMPLES] = micros,
-        }
-        self.measured += 1;
+    /// A batch of this tick came. Ticks are counted for whoever is in the world when one hears of them, so that bots
+    /// that are gone do not count from then on, nor anybody once the server is.
+    pub(super) fn hear(&mut self, tick: u64) {
+        let passed = tick.saturating_sub(self.tick);
+        let player_ticks = passed.saturating_mul(u64::from(self.playing));
+        self.traffic.player_ticks = self.traffic.player_ticks.saturating_add(player_ticks);
+        self.tick = self.tick.max(tick);
+        self.traffic.batches += 1;
+    }
+
+    /// One more question was answered: read after so long, and not there yet after `least`.
+    pub(super) fn measure(&mut self, took: Duration, least: Duration) {
+        self.seen.add(took);
+        self.least.add(least);
     }
 
     /// Forgets the latencies: what is measured begins here.
     pub(super) fn begin_measuring(&mut self) {
-        self.latencies.clear();
-        self.measured = 0;
+        (self.seen, self.least) = (Times::default(), Times::default());
     }
 
-    /// How long answers took; `None` where there were none.
+    /// How long answers took until the bots read them; `None` where there were none.
     pub(super) fn latency(&self) -> Option<Latency> {
-        let mut sorted = self.latencies.clone();
+        self.seen.percentiles()
+    }
+
+    /// How long they took at least.
+    pub(super) fn least_latency(&self) -> Option<Latency> {
+        self.least.percentiles()
+    }
+}
+
+impl Times {
+    fn add(&mut self, time: Duration) {
+        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
+        match self.newest.len() {
+            n if n < SAMPLES => self.newest.push(micros),
+            _ => self.newest[self.measured as usize % SAMPLES] = micros,
+        }
+        self.measured += 1;
+    }
+
+    fn percentiles(&self) -> Option<Latency> {
+        let mut sorted = self.newest.clone();
         sorted.sort_unstable();
         let at = |share: f64| sorted.get(((sorted.len() as f64 * share).ceil() as usize).max(1) - 1).copied();
         Some(Latency { samples: self.measured, p50: at(0.5)?, p99: at(0.99)?, p999: at(0.999)? })
@@ -116,21 +160,41 @@ mod tests {
 
     #[test]
     fn percentiles() {
+        let us = Duration::from_micros;
         let mut tally = Tally::default();
-        assert_eq!(tally.latency(), None);
-        tally.measure(Duration::from_micros(5));
+        assert_eq!((tally.latency(), tally.least_latency()), (None, None));
+        tally.measure(us(5), us(2));
         assert_eq!(tally.latency(), Some(Latency { samples: 1, p50: 5, p99: 5, p999: 5 }));
+        assert_eq!(tally.least_latency(), Some(Latency { samples: 1, p50: 2, p99: 2, p999: 2 }));
         tally.begin_measuring();
-        (1..=1000).rev().for_each(|us| tally.measure(Duration::from_micros(us)));
+        (1..=1000).rev().for_each(|n| tally.measure(us(n), us(n / 2)));
         assert_eq!(tally.latency(), Some(Latency { samples: 1000, p50: 500, p99: 990, p999: 999 }));
+        assert_eq!(tally.least_latency(), Some(Latency { samples: 1000, p50: 250, p99: 495, p999: 499 }));
     }
 
     #[test]
     fn packets_are_reckoned_from_the_sample() {
         let earlier = Traffic { batches: 100, sampled: 2, sampled_packets: 50, ..Traffic::default() };
         let now = Traffic { batches: 160, sampled: 4, sampled_packets: 56, ..Traffic::default() };
-        assert_eq!(now.since(&earlier).packets_in(), 180.0);
-        assert_eq!(Traffic::default().packets_in(), 0.0);
+        assert_eq!(now.since(&earlier).packets_in(), Some(180.0));
+        assert_eq!(Traffic::default().packets_in(), None);
+    }
+
+    #[test]
+    fn batches_a_tick_are_those_of_the_bots_that_were_there() {
+        let mut tally = Tally { playing: 2, tick: 100, ..Tally::default() };
+        assert_eq!(tally.traffic.batches_per_tick(), None);
+        // Ten ticks with two bots and a batch each, five with one, then the server is gone.
+        (101..=110).for_each(|tick| (0..2).for_each(|_| tally.hear(tick)));
+        tally.playing = 1;
+        (111..=115).for_each(|tick| tally.hear(tick));
+        tally.playing = 0;
+        assert_eq!((tally.traffic.player_ticks, tally.traffic.batches), (25, 25));
+        assert_eq!(tally.traffic.batches_per_tick(), Some(1.0));
+        // An older tick is none, and a tick beyond reason ends nothing.
+        tally.playing = 9;
+        [3, u64::MAX].into_iter().for_each(|tick| tally.hear(tick));
+        assert_eq!(tally.traffic.player_ticks, u64::MAX);
     }
 
     #[test]

@@ -122,6 +122,48 @@ mod tests {
         }
     }
 
+    /// Somebody in the middle of a location of 192 x 180 units, whose last region is cut off.
+    fn state(x: f32, y: f32) -> GameState {
+        let state = serde_json::json!({
+            "you": {
+                "id": 1_000_000_000, "name": "Bot", "faction": "verdant", "class": "mage", "level": 1,
+                "position": { "x": x, "y": y }, "velocity": { "x": 0.0, "y": 0.0 }, "max_speed": 8.0
+            },
+            "location": {
+                "id": 1, "name": "Dawnhaven", "description": "A town.", "terrain": "town", "width": 192.0,
+                "height": 180.0, "region_size": 32.0, "safe": true, "exit_reach": 3.0, "exits": []
+            },
+            "locations": [], "players": [], "monsters": [], "shards": [], "party": null, "quests": []
+        });
+        serde_json::from_value(state).unwrap()
+    }
+
+    #[test]
+    fn whoever_stays_keeps_to_the_region_it_came_in_by() {
+        let walk = |stay, x, y| {
+            let (mut random, mut now) = (Random::new(7), Time::START);
+            let mut walker = Walker::new(&state(x, y), stay, now);
+            let step = |_| {
+                now = now + Duration::from_millis(100);
+                walker.step(now, &mut random).0
+            };
+            (0..20_000).map(step).collect::<Vec<Point>>()
+        };
+        let rect =
+            |left, top, right, bottom| Rect { min: Point::new(left, top), max: Point::new(right, bottom) };
+        for (x, y, region) in [
+            (80.0, 100.0, rect(64.0, 96.0, 96.0, 128.0)),
+            // On a border one is in the region that begins there.
+            (64.0, 96.0, rect(64.0, 96.0, 96.0, 128.0)),
+            (191.9, 179.9, rect(160.0, 160.0, 192.0, 180.0)),
+        ] {
+            assert!(walk(true, x, y).iter().all(|at| region.contains(*at)), "from {x}, {y}");
+            let free = walk(false, x, y);
+            assert!(free.iter().any(|at| !region.contains(*at)), "from {x}, {y}");
+            assert!(free.iter().all(|at| rect(0.0, 0.0, 192.0, 180.0).contains(*at)));
+        }
+    }
+
     #[test]
     fn a_span_that_is_all_margin_has_a_middle() {
         assert_eq!(inner(0.0, 256.0), (0.5, 255.5));

@@ -72,6 +72,17 @@ pub struct Batch<'e, Out> {
     out: PhantomData<fn() -> Out>,
 }
 
+impl<Out> Event<'_, Out> {
+    /// Where this is the last event: the code of the Close frame that goes with it; `Some(None)` is one without a code.
+    fn farewell(&self) -> Option<Option<CloseCode>> {
+        match self {
+            Event::Closed { code, .. } => Some(*code),
+            Event::Failed(error) => Some(error.close_code()),
+            _ => None,
+        }
+    }
+}
+
 impl<'e, Out: DeserializeOwned> Batch<'e, Out> {
     /// The batch's numbers.
     pub fn head(&self) -> BatchHead {
@@ -185,49 +196,20 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         }
         self.say_farewell(secrets, out);
         let may_send = self.websocket.state().may_send();
-        let mut event = match self.websocket.next(input)? {
-            websocket::Event::Text(message) => {
-                read(message, Encoding::Json, self.encoding, &mut self.numbers)
-            }
-            websocket::Event::Binary(message) => {
-                read(message, Encoding::Postcard, self.encoding, &mut self.numbers)
-            }
-            websocket::Event::Ping(payload) => {
-                // RFC 6455 section 5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received
-                // a Close frame"; nor may it once it has sent one.
-                if may_send {
-                    encode_masked(out, OpCode::Pong, payload, secrets.mask());
-                }
-                Event::Ping
-            }
-            websocket::Event::Pong(payload) => Event::Pong(payload),
-            websocket::Event::Close(body) => {
-                let (code, reason) = body.map_or((None, ""), |(code, reason)| (Some(code), reason));
-                Event::Closed { code, reason }
-            }
-            websocket::Event::Error(error) => Event::Failed(Error::WebSocket(error)),
-        };
+        let event = self.websocket.next(input)?;
+        if let (true, websocket::Event::Ping(payload)) = (may_send, &event) {
+            // RFC 6455 section 5.5.2: "an endpoint MUST send a Pong frame in response, unless it already received
+            // a Close frame"; nor may it once it has sent one.
+            encode_masked(out, OpCode::Pong, payload, secrets.mask());
+        }
+        let mut event = meaning(event, self.encoding, &mut self.numbers);
         if let (Event::Batch(batch), Some(resuming)) = (&event, &mut self.resuming)
-            && batch.head().seq == 0
-            && let Some(entered) = resuming.read(batch)
+            && let Err(error) = enter(batch, resuming, &mut self.numbers, self.encoding, secrets, out)
         {
-            match entered {
-                Ok(beginning) => self.numbers.begin(beginning),
-                Err(miscounted) => event = Event::Failed(Error::Miscounted(miscounted)),
-            }
-            if resuming.farewell.is_none() {
-                let opcode = opcode(self.encoding);
-                let first = resuming.kept.first_turn();
-                first.for_each(|message| encode_masked(out, opcode, message, secrets.mask()));
-            }
+            event = Event::Failed(error);
         }
         // The event may lend from the WebSocket's memory: what ends it is written beside it, from its events alone.
-        let answer = match &event {
-            Event::Closed { code, .. } => Some(*code),
-            Event::Failed(error) => Some(error.close_code()),
-            _ => None,
-        };
-        if let Some(code) = answer {
+        if let Some(code) = event.farewell() {
             self.over = true;
             if let Some(resuming) = &mut self.resuming {
                 resuming.closed(code.map(CloseCode::get));
@@ -354,9 +336,12 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         self.over
     }
 
-    /// Bytes of memory held for what came in parts, and for what may have to be sent again.
+    /// Bytes of memory held for what came in parts, the handshake's answer included, and for what may have to be sent
+    /// again.
     pub fn buffered(&self) -> usize {
-        self.websocket.buffered() + self.resuming.as_ref().map_or(0, |resuming| resuming.kept.buffered())
+        let opening = self.opening.as_ref().map_or(0, |opening| opening.buffered());
+        let kept = self.resuming.as_ref().map_or(0, |resuming| resuming.kept.buffered());
+        opening + self.websocket.buffered() + kept
     }
 
     /// Whether a new connection has taken the place of a lost one and was not let in yet.
@@ -397,6 +382,44 @@ impl<In: Serialize, Out: DeserializeOwned> Connection<In, Out> {
         frame(self.encoding, start, secrets, out);
         Ok(())
     }
+}
+
+/// What the WebSocket's event is to a client.
+fn meaning<'e, Out>(
+    event: websocket::Event<'e>,
+    encoding: Encoding,
+    numbers: &mut Numbers,
+) -> Event<'e, Out> {
+    match event {
+        websocket::Event::Text(message) => read(message, Encoding::Json, encoding, numbers),
+        websocket::Event::Binary(message) => read(message, Encoding::Postcard, encoding, numbers),
+        websocket::Event::Ping(_) => Event::Ping,
+        websocket::Event::Pong(payload) => Event::Pong(payload),
+        websocket::Event::Close(None) => Event::Closed { code: None, reason: "" },
+        websocket::Event::Close(Some((code, reason))) => Event::Closed { code: Some(code), reason },
+        websocket::Event::Error(error) => Event::Failed(Error::WebSocket(error)),
+    }
+}
+
+/// Where the batch lets a player in: its numbers begin as that says, and what was not taken is sent again, its first turn.
+fn enter<Out: DeserializeOwned>(
+    batch: &Batch<'_, Out>,
+    resuming: &mut Resuming,
+    numbers: &mut Numbers,
+    encoding: Encoding,
+    secrets: &mut Secrets,
+    out: &mut Vec<u8>,
+) -> Result<(), Error> {
+    if batch.head().seq != 0 {
+        return Ok(());
+    }
+    let Some(entered) = resuming.read(batch) else { return Ok(()) };
+    let begun = entered.map(|beginning| numbers.begin(beginning));
+    if resuming.farewell.is_none() {
+        let first = resuming.kept.first_turn();
+        first.for_each(|message| encode_masked(out, opcode(encoding), message, secrets.mask()));
+    }
+    begun.map_err(Error::Miscounted)
 }
 
 /// Reads a message as a batch and its number as the next one.

@@ -99,6 +99,11 @@ impl Opening {
         }
     }
 
+    /// Bytes of memory held for the answer.
+    pub(super) fn buffered(&self) -> usize {
+        self.received.capacity()
+    }
+
     /// What the end of the stream means: a refusal whose body ends with it, or a loss.
     pub(super) fn end(&self) -> Error {
         match self.answer() {

@@ -250,6 +250,19 @@ fn a_visit_from_the_handshake_to_the_goodbye() {
 }
 
 #[test]
+fn the_answer_to_the_handshake_counts_as_long_as_it_comes_in_parts() {
+    let mut wire = Wire::new(Encoding::Json);
+    assert_eq!(wire.client.buffered(), 0);
+    let part = b"HTTP/1.1 101 Switching Protocols\r\nX-Part: ".to_vec();
+    wire.hear(part.clone(), &mut std::iter::empty());
+    assert!((part.len()..1024).contains(&wire.client.buffered()), "{}", wire.client.buffered());
+    let mut wire = Wire::new(Encoding::Json);
+    wire.carry(&mut std::iter::repeat(1));
+    assert!(wire.heard.contains(&Heard::Open(Encoding::Json)));
+    assert_eq!(wire.client.buffered(), 0, "it is gone with the handshake");
+}
+
+#[test]
 fn a_close_of_the_servers_is_answered_and_says_why() {
     let mut wire = Wire::new(Encoding::Json);
     wire.settle();

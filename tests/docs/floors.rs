@@ -47,6 +47,7 @@ fn links_lead_somewhere() {
     for page in [
         "README.md",
         "docs/architecture.md",
+        "docs/bots.md",
         "docs/configuration.md",
         "docs/lexicon.md",
         "docs/protocol.md",

@@ -171,24 +171,29 @@ impl Service for Echo {
         let log_end = self.log.end();
         self.answers.gathered.clear();
         peer.open(&mut input, self.compress, log_end, &mut self.answers.gathered);
-        while let Some(event) = peer.stage.next(&mut input, peer.deflate.is_some(), &mut self.inflater) {
-            let (opcode, payload) = match event {
-                Event::Text(text) => (OpCode::Text, text),
-                Event::Binary(bytes) => (OpCode::Binary, bytes),
-                Event::Ping(payload) => {
-                    encode(&mut self.answers.gathered, OpCode::Pong, payload);
-                    continue;
+        if let Stage::Messages(connection) = &mut peer.stage {
+            while let Some(event) = match peer.deflate {
+                None => connection.next(&mut input),
+                Some(_) => connection.next_inflated(&mut input, &mut self.inflater),
+            } {
+                let (opcode, payload) = match event {
+                    Event::Text(text) => (OpCode::Text, text),
+                    Event::Binary(bytes) => (OpCode::Binary, bytes),
+                    Event::Ping(payload) => {
+                        encode(&mut self.answers.gathered, OpCode::Pong, payload);
+                        continue;
+                    }
+                    Event::Pong(_) => continue,
+                    Event::Close(_) | Event::Error(_) => {
+                        peer.finishing = true;
+                        connection.answer_close(None, &mut self.answers.gathered);
+                        continue;
+                    }
+                };
+                match self.mode {
+                    Mode::Broadcast => self.log.append(opcode, payload),
+                    Mode::Echo => self.answers.add(opcode, payload, peer.deflate, &mut peer.unsent, out),
                 }
-                Event::Pong(_) => continue,
-                Event::Close(_) | Event::Error(_) => {
-                    peer.finishing = true;
-                    peer.stage.answer_close(&mut self.answers.gathered);
-                    continue;
-                }
-            };
-            match self.mode {
-                Mode::Broadcast => self.log.append(opcode, payload),
-                Mode::Echo => self.answers.add(opcode, payload, peer.deflate, &mut peer.unsent, out),
             }
         }
         peer.unsent.send(&self.answers.gathered, &[], out);
@@ -274,26 +279,6 @@ impl Answers {
             self.gathered.extend_from_slice(header.as_slice());
             unsent.send(&self.gathered, payload, out);
             self.gathered.clear();
-        }
-    }
-}
-
-impl Stage {
-    /// The next message, where the handshake is behind it.
-    #[inline]
-    fn next<'e, 'i: 'e>(
-        &'e mut self,
-        input: &mut &'i mut [u8],
-        is_deflated: bool,
-        inflater: &'e mut Inflater,
-    ) -> Option<Event<'e>> {
-        let Stage::Messages(connection) = self else { return None };
-        if is_deflated { connection.next_inflated(input, inflater) } else { connection.next(input) }
-    }
-
-    fn answer_close(&mut self, out: &mut Vec<u8>) {
-        if let Stage::Messages(connection) = self {
-            connection.answer_close(None, out);
         }
     }
 }

@@ -161,7 +161,7 @@ def ratios():
     parts = [text(12, 20, "Throughput as a share of a plain TCP echo's on the same loop, one core", "title")]
     for at, server in enumerate(servers):
         parts.append(text(12 + 122 * at, 42, f'<tspan class="s{at}">■</tspan> {server}'))
-    parts += key(12 + 122 * len(servers), 42)
+    parts += key(20 + 122 * len(servers), 42)
     for value in steps(most):
         parts.append(line(left, y(value), left + width, y(value), "grid"))
         parts.append(text(left - 6, y(value) + 4, f"{value:.1f}", "end"))

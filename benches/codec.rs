@@ -1,9 +1,9 @@
 //! The WebSocket codec without sockets, beside a bare loop that does only what every codec must (the limit), and beside
 //! tungstenite and fastwebsockets: `cargo bench --bench codec`.
 //!
-//! One round is as many frames as fill 64 KiB. Decoding: masked binary frames that lie whole in memory; for the others,
-//! which read from a stream, the stream is memory. Encoding: unmasked binary frames into a buffer that is reused.
-//! Text: one frame of 64 KiB under a mask of zeros, so that it is text again in the next round.
+//! One round, which is what a time is of, is as many frames as fill 64 KiB. Decoding: masked binary frames that lie whole
+//! in memory; for the others, which read from a stream, the stream is memory. Encoding: unmasked binary frames into a
+//! buffer that is reused. Text: one frame of 64 KiB under a mask of zeros, so that it is text again in the next round.
 //!
 //! Before all that it prints how near to the limit the codec comes, measured in pairs; `cargo bench --bench codec --
 //! ratios` prints nothing else.
@@ -13,7 +13,8 @@ mod bare;
 #[path = "codec/ratios.rs"]
 mod ratios;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group};
+use criterion::measurement::WallTime;
+use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group};
 use evertick::websocket::{Connection, Event, OpCode, Role, encode, encode_masked, unmask};
 use std::hint::black_box;
 use std::io::{self, Read, Write};
@@ -92,9 +93,10 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime without drivers")
 }
 
+type Group<'a> = BenchmarkGroup<'a, WallTime>;
+
 fn decode(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("decode");
-    let runtime = runtime();
     for (case, len) in CASES {
         let mut frame = Vec::new();
         encode_masked(&mut frame, OpCode::Binary, &vec![7; len], KEY);
@@ -102,54 +104,68 @@ fn decode(criterion: &mut Criterion) {
         let mut bytes = frame.repeat(frames);
         let source = bytes.clone();
         group.throughput(Throughput::Bytes(bytes.len() as u64));
-
-        group.bench_function(BenchmarkId::new("bare", case), |bencher| {
-            bencher.iter(|| {
-                let mut count = 0;
-                bare::decode(black_box(&mut bytes), |first, payload| {
-                    black_box((first, payload.as_ptr(), payload.len()));
-                    count += 1;
-                });
-                assert_eq!(count, frames);
-            });
-        });
-        let mut connection = Connection::new(Role::Server, LIMIT);
-        group.bench_function(BenchmarkId::new("evertick", case), |bencher| {
-            bencher.iter(|| {
-                let mut input = black_box(&mut bytes[..]);
-                let mut count = 0;
-                while let Some(Event::Binary(payload)) = connection.next(&mut input) {
-                    black_box((payload.as_ptr(), payload.len()));
-                    count += 1;
-                }
-                assert_eq!(count, frames);
-            });
-        });
-        let mut socket = tungstenite::WebSocket::from_raw_socket(
-            Endless::new(&source),
-            tungstenite::protocol::Role::Server,
-            None,
-        );
-        group.bench_function(BenchmarkId::new("tungstenite", case), |bencher| {
-            bencher.iter(|| {
-                for _ in 0..frames {
-                    black_box(socket.read().expect("a lawful stream"));
-                }
-            });
-        });
-        let mut socket =
-            fastwebsockets::WebSocket::after_handshake(Endless::new(&source), fastwebsockets::Role::Server);
-        group.bench_function(BenchmarkId::new("fastwebsockets", case), |bencher| {
-            bencher.iter(|| {
-                runtime.block_on(async {
-                    for _ in 0..frames {
-                        black_box(socket.read_frame().await.expect("a lawful stream"));
-                    }
-                });
-            });
-        });
+        decode_bare(&mut group, case, &mut bytes, frames);
+        decode_evertick(&mut group, case, &mut bytes, frames);
+        decode_tungstenite(&mut group, case, &source, frames);
+        decode_fastwebsockets(&mut group, case, &source, frames);
     }
     group.finish();
+}
+
+fn decode_bare(group: &mut Group, case: &str, bytes: &mut [u8], frames: usize) {
+    group.bench_function(BenchmarkId::new("bare", case), |bencher| {
+        bencher.iter(|| {
+            let mut count = 0;
+            bare::decode(black_box(bytes), |first, payload| {
+                black_box((first, payload.as_ptr(), payload.len()));
+                count += 1;
+            });
+            assert_eq!(count, frames);
+        });
+    });
+}
+
+fn decode_evertick(group: &mut Group, case: &str, bytes: &mut [u8], frames: usize) {
+    let mut connection = Connection::new(Role::Server, LIMIT);
+    group.bench_function(BenchmarkId::new("evertick", case), |bencher| {
+        bencher.iter(|| {
+            let mut input = black_box(&mut *bytes);
+            let mut count = 0;
+            while let Some(Event::Binary(payload)) = connection.next(&mut input) {
+                black_box((payload.as_ptr(), payload.len()));
+                count += 1;
+            }
+            assert_eq!(count, frames);
+        });
+    });
+}
+
+fn decode_tungstenite(group: &mut Group, case: &str, source: &[u8], frames: usize) {
+    let stream = Endless::new(source);
+    let mut socket =
+        tungstenite::WebSocket::from_raw_socket(stream, tungstenite::protocol::Role::Server, None);
+    group.bench_function(BenchmarkId::new("tungstenite", case), |bencher| {
+        bencher.iter(|| {
+            for _ in 0..frames {
+                black_box(socket.read().expect("a lawful stream"));
+            }
+        });
+    });
+}
+
+fn decode_fastwebsockets(group: &mut Group, case: &str, source: &[u8], frames: usize) {
+    let runtime = runtime();
+    let stream = Endless::new(source);
+    let mut socket = fastwebsockets::WebSocket::after_handshake(stream, fastwebsockets::Role::Server);
+    group.bench_function(BenchmarkId::new("fastwebsockets", case), |bencher| {
+        bencher.iter(|| {
+            runtime.block_on(async {
+                for _ in 0..frames {
+                    black_box(socket.read_frame().await.expect("a lawful stream"));
+                }
+            });
+        });
+    });
 }
 
 fn encoding(criterion: &mut Criterion) {
@@ -159,64 +175,80 @@ fn encoding(criterion: &mut Criterion) {
         let size = len + evertick::websocket::Header::size(len, false);
         let frames = (ROUND / size).max(1);
         group.throughput(Throughput::Bytes((frames * size) as u64));
-
-        let mut out = vec![0; frames * size + 16];
-        group.bench_function(BenchmarkId::new("bare", case), |bencher| {
-            bencher.iter(|| {
-                let mut at = 0;
-                for _ in 0..frames {
-                    let payload = black_box(&payload[..]);
-                    at += bare::header(&mut out[at..], payload.len());
-                    out[at..at + payload.len()].copy_from_slice(payload);
-                    at += payload.len();
-                }
-                black_box(&mut out);
-            });
-        });
-        let mut out = Vec::with_capacity(frames * size + 16);
-        group.bench_function(BenchmarkId::new("evertick", case), |bencher| {
-            bencher.iter(|| {
-                out.clear();
-                for _ in 0..frames {
-                    encode(&mut out, OpCode::Binary, black_box(&payload));
-                }
-                black_box(&mut out);
-            });
-        });
-        group.bench_function(BenchmarkId::new("evertick, masked", case), |bencher| {
-            bencher.iter(|| {
-                out.clear();
-                for _ in 0..frames {
-                    encode_masked(&mut out, OpCode::Binary, black_box(&payload), KEY);
-                }
-                black_box(&mut out);
-            });
-        });
-        let shared = tungstenite::Bytes::from(payload.clone());
-        group.bench_function(BenchmarkId::new("tungstenite", case), |bencher| {
-            use tungstenite::protocol::frame::{Frame, coding};
-            bencher.iter(|| {
-                out.clear();
-                for _ in 0..frames {
-                    let opcode = coding::OpCode::Data(coding::Data::Binary);
-                    let frame = Frame::message(black_box(&shared).clone(), opcode, true);
-                    frame.format(&mut out).expect("memory takes everything");
-                }
-                black_box(&mut out);
-            });
-        });
-        let mut scratch = Vec::new();
-        group.bench_function(BenchmarkId::new("fastwebsockets", case), |bencher| {
-            use fastwebsockets::{Frame, Payload};
-            bencher.iter(|| {
-                for _ in 0..frames {
-                    let mut frame = Frame::binary(Payload::Borrowed(black_box(&payload)));
-                    black_box(frame.write(&mut scratch));
-                }
-            });
-        });
+        encode_bare(&mut group, case, &payload, frames * size, frames);
+        encode_evertick(&mut group, case, &payload, frames * size, frames);
+        encode_tungstenite(&mut group, case, &payload, frames * size, frames);
+        encode_fastwebsockets(&mut group, case, &payload, frames);
     }
     group.finish();
+}
+
+fn encode_bare(group: &mut Group, case: &str, payload: &[u8], size: usize, frames: usize) {
+    let mut out = vec![0; size + 16];
+    group.bench_function(BenchmarkId::new("bare", case), |bencher| {
+        bencher.iter(|| {
+            let mut at = 0;
+            for _ in 0..frames {
+                let payload = black_box(payload);
+                at += bare::header(&mut out[at..], payload.len());
+                out[at..at + payload.len()].copy_from_slice(payload);
+                at += payload.len();
+            }
+            black_box(&mut out);
+        });
+    });
+}
+
+fn encode_evertick(group: &mut Group, case: &str, payload: &[u8], size: usize, frames: usize) {
+    let mut out = Vec::with_capacity(size + 16);
+    group.bench_function(BenchmarkId::new("evertick", case), |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            for _ in 0..frames {
+                encode(&mut out, OpCode::Binary, black_box(payload));
+            }
+            black_box(&mut out);
+        });
+    });
+    group.bench_function(BenchmarkId::new("evertick, masked", case), |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            for _ in 0..frames {
+                encode_masked(&mut out, OpCode::Binary, black_box(payload), KEY);
+            }
+            black_box(&mut out);
+        });
+    });
+}
+
+fn encode_tungstenite(group: &mut Group, case: &str, payload: &[u8], size: usize, frames: usize) {
+    use tungstenite::protocol::frame::{Frame, coding};
+    let shared = tungstenite::Bytes::copy_from_slice(payload);
+    let mut out = Vec::with_capacity(size + 16);
+    group.bench_function(BenchmarkId::new("tungstenite", case), |bencher| {
+        bencher.iter(|| {
+            out.clear();
+            for _ in 0..frames {
+                let opcode = coding::OpCode::Data(coding::Data::Binary);
+                let frame = Frame::message(black_box(&shared).clone(), opcode, true);
+                frame.format(&mut out).expect("memory takes everything");
+            }
+            black_box(&mut out);
+        });
+    });
+}
+
+fn encode_fastwebsockets(group: &mut Group, case: &str, payload: &[u8], frames: usize) {
+    use fastwebsockets::{Frame, Payload};
+    let mut scratch = Vec::new();
+    group.bench_function(BenchmarkId::new("fastwebsockets", case), |bencher| {
+        bencher.iter(|| {
+            for _ in 0..frames {
+                let mut frame = Frame::binary(Payload::Borrowed(black_box(payload)));
+                black_box(frame.write(&mut scratch));
+            }
+        });
+    });
 }
 
 /// Whole sentences of two kinds, as many as fit into a round.

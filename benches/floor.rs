@@ -28,7 +28,15 @@ const LISTENER: Token = Token(usize::MAX);
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| arg != "--bench").collect();
     let words: Vec<&str> = args.iter().map(String::as_str).collect();
-    let done = match words[..] {
+    let done = rlimit::increase_nofile_limit(u64::MAX).and_then(|_| run(&words));
+    if let Err(error) = done {
+        eprintln!("floor: {error}");
+        std::process::exit(1);
+    }
+}
+
+fn run(words: &[&str]) -> io::Result<()> {
+    match *words {
         ["serve", bytes] => serve(number(bytes)),
         ["load", address, count, seconds] => load(
             address.parse().expect("an address and a port"),
@@ -40,10 +48,6 @@ fn main() {
             println!("floor serve BYTES | floor load ADDRESS COUNT SECONDS: see benches/bots.py");
             Ok(())
         }
-    };
-    if let Err(error) = done {
-        eprintln!("floor: {error}");
-        std::process::exit(1);
     }
 }
 

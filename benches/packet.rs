@@ -13,8 +13,6 @@ use std::hint::black_box;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum In {
-    GetGameState,
-    Move { to_location_id: u32, from_location_id: Option<u32>, position: Option<Vector> },
     PositionUpdate { position: Vector, velocity: Vector },
     Chat { channel: Channel, message: String },
 }
@@ -53,7 +51,7 @@ fn positions(moves: u32) -> Out {
     Out::Positions { moves: (0..moves).map(one).collect() }
 }
 
-/// Opening and decoding what a walking client sends twenty times a second.
+/// Opening and decoding what a walking client sends ten times a second.
 fn read(c: &mut Criterion) {
     let mut group = c.benchmark_group("read");
     let packets = [

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Measures what one figure says of a running server: benches/rows.py start|idle|joined|crowd [REPETITIONS]
+"""Measures what one figure says of a running server, beside its bar: benches/rows.py start|idle|joined|crowd [REPETITIONS]
 
 start   milliseconds from the program's start to its listening line with an empty data folder, and the program's size
 idle    resident bytes for each of 10,000 WebSocket connections to examples/echo.rs that say nothing
 joined  resident bytes for each of 10,000 guests who have joined Shards of Eternity, spread over the map, and stand still
-crowd   500 bots in one place, all walking, for a minute: late ticks, percentiles, memory
+crowd   500 bots in one place, all walking, for a minute: late ticks, what waits in buffers, percentiles, memory
 
-All from the release build, which is built first; the server has the first core, its peers the last. Linux only.
+All from the release build, which is built first; the server has the first core, its peers the last. Ends with 1 where a
+median is over its bar, or anything of a crowd is. Linux only.
 """
 
 import base64
@@ -21,13 +22,18 @@ import sys
 import tempfile
 import time
 
-from bots import CORES, PROGRAM, ROOT, on, status
+from bots import CORES, PROGRAM, ROOT, first_line, machine, on, raise_file_limit, status, stop
 
 PEERS = 10_000
 # One address has some 28,000 ports, and the server may count connections by address.
 SOURCES = 4
 # Peers that may be on their way in.
 AT_ONCE = 50
+# Bytes of the program.
+PROGRAM_SIZE = 8 << 20
+# Bytes that may wait for all who are in the crowd, and for each: `memory_limit` and `outbox_limit`, as they are by default.
+MEMORY_LIMIT, OUTBOX_LIMIT = 256 << 20, 1 << 20
+CROWD = 500
 KEY = base64.b64encode(bytes(16)).decode()
 
 
@@ -37,12 +43,7 @@ def start_server(folder, *flags, program=PROGRAM):
         [program, *flags], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
         preexec_fn=on(CORES[0]),
     )  # fmt: skip
-    return server, re.search(r"[\d.]+:\d+", server.stdout.readline())[0]
-
-
-def stop(server):
-    server.terminate()
-    server.wait()
+    return server, re.search(r"[\d.]+:\d+", first_line(server))[0]
 
 
 def resident(server):
@@ -167,49 +168,77 @@ def measure_joined():
 
 
 def measure_crowd():
+    """What it came to, and what of it is over its bar."""
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--listen", "127.0.0.1:0", "--data-dir", folder, "--connect-rate", "0", "--max-connections-per-ip", "0"]
         server, address = start_server(folder, *flags)
-        command = [PROGRAM, "bots", "--url", f"ws://{address}/ws", "--count", "500", "--stay", "--seconds", "60", "--json"]
+        command = [PROGRAM, "bots", "--url", f"ws://{address}/ws", "--count", str(CROWD), "--stay", "--seconds", "60", "--json"]
+        buffers = 0
         try:
-            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False, preexec_fn=on(CORES[-1]))
-            report, now = json.loads(done.stdout), status(address)
+            bots = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, preexec_fn=on(CORES[-1]))
+            while bots.poll() is None:
+                now = status(address)
+                buffers = max(buffers, now["memory"]["buffers_bytes"])
+                time.sleep(0.5)
+            told = bots.stdout.read()
         finally:
             stop(server)
+    if not told:
+        sys.exit(f"rows: the bots ended with {bots.returncode} and no report")
+    report = json.loads(told)
     tick, ticks = now["tick"], report["server"]["tick"]
-    return {
+    bound = min(MEMORY_LIMIT, CROWD * OUTBOX_LIMIT)
+    bars = {"failed": 0, "late ticks while measured": 0, "buffers, bytes at most": bound}
+    figures = {
         "failed": report["count"] - report["joined"] + sum(report["lost"].values()) + report["out_of_order"],
         "late ticks while measured": ticks["overruns"],
+        "buffers, bytes at most": buffers,
         "tick p99, us": tick["p99_us"],
         "flush p99, us": tick["flush_p99_us"],
         "bytes a player and tick": round(report["bytes_in_per_s"] / report["joined"] / tick["rate_hz"]),
         "resident, MiB": round(now["memory"]["rss_bytes"] / 2**20, 1),
     }  # fmt: skip
+    return figures, bars
 
 
-# name -> (how it is measured, what one is, how often)
+# name -> (how it is measured, what one is, its bar, how often)
 ROWS = {
-    "start": (measure_start, "ms", 15),
-    "idle": (measure_idle, "bytes each", 3),
-    "joined": (measure_joined, "bytes each", 3),
-    "crowd": (measure_crowd, "", 1),
+    "start": (measure_start, "ms", 50, 15),
+    "idle": (measure_idle, "bytes each", 250, 3),
+    "joined": (measure_joined, "bytes each", 1536, 3),
+    "crowd": (measure_crowd, "", None, 1),
 }
+
+
+def held(what, figure, bar):
+    """Prints a figure beside its bar, where it has one; returns whether it holds."""
+    holds = bar is None or figure <= bar
+    print(what if bar is None else f"{what}; at most {bar:,} are allowed: {'holds' if holds else 'MISSED'}", flush=True)
+    return holds
 
 
 def main():
     if not sys.argv[1:] or sys.argv[1] not in ROWS:
-        sys.exit(f"usage: benches/rows.py {'|'.join(ROWS)} [REPETITIONS]\n\n{__doc__}")
-    measure, unit, times = ROWS[sys.argv[1]]
+        print(f"usage: benches/rows.py {'|'.join(ROWS)} [REPETITIONS]\n\n{__doc__}")
+        sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
+    name = sys.argv[1]
+    measure, unit, bar, times = ROWS[name]
     times = int(sys.argv[2]) if len(sys.argv) > 2 else times
+    raise_file_limit()
+    print(f"On {machine()}.")
     subprocess.run(["cargo", "build", "--quiet", "--release", "--bins", "--examples"], cwd=ROOT, check=True)
     found = [measure() for _ in range(times)]
-    if not unit:
-        for figures in found:
-            print("\n".join(f"{what}: {figure}" for what, figure in figures.items()))
-        return
-    print(f"{sys.argv[1]}: median {statistics.median(found):.1f} {unit} ({min(found):.1f} to {max(found):.1f}, {times} times)")
-    if sys.argv[1] == "start":
-        print(f"the program: {PROGRAM.stat().st_size / 2**20:.1f} MiB")
+    if name == "crowd":
+        told = [(what, figure, bars.get(what)) for figures, bars in found for what, figure in figures.items()]
+        holds = [held(f"{what}: {figure:,}", figure, bar) for what, figure, bar in told]
+    else:
+        median = statistics.median(found)
+        told = f"{name}: median {median:,.1f} {unit} ({min(found):,.1f} to {max(found):,.1f}, {times} times)"
+        holds = [held(told, median, bar)]
+    if name == "start":
+        size = PROGRAM.stat().st_size
+        holds.append(held(f"the program: {size:,} bytes", size, PROGRAM_SIZE))
+    sys.exit(0 if all(holds) else 1)
 
 
 if __name__ == "__main__":

@@ -77,6 +77,7 @@ fn run(address: SocketAddr, mut echo: Echo) -> Result<(), String> {
     settings.notsent_lowat = None;
     // Who speaks here speaks to all, and waits for all anyway.
     settings.flush_slice = 1024;
+    rlimit::increase_nofile_limit(u64::MAX).map_err(|e| format!("the limit of open files: {e}"))?;
     let mut event_loop =
         EventLoop::bind(address, settings, Clock::start()).map_err(|e| format!("{address}: {e}"))?;
     println!("echo listening on ws://{}", event_loop.local_addr());
@@ -101,10 +102,15 @@ pub(crate) struct Echo {
     /// Where the round over all connections stands that brings them what is in the log.
     next_slot: usize,
     generation: u32,
-    /// The answers to one read.
-    gathered: Vec<u8>,
+    answers: Answers,
     log: Log,
     inflater: Inflater,
+}
+
+/// The answers to one read.
+#[derive(Default)]
+struct Answers {
+    gathered: Vec<u8>,
     deflater: Deflater,
     /// One compressed answer.
     deflated: Vec<u8>,
@@ -138,11 +144,9 @@ impl Echo {
             slots: 0,
             next_slot: 0,
             generation: 0,
-            gathered: Vec::new(),
+            answers: Answers::default(),
             log: Log::default(),
             inflater: Inflater::default(),
-            deflater: Deflater::default(),
-            deflated: Vec::new(),
         }
     }
 }
@@ -164,23 +168,9 @@ impl Service for Echo {
 
     fn receive(&mut self, conn: ConnId, mut input: &mut [u8], out: &mut impl Outgoing, _: Time) -> Next {
         let peer = &mut self.peers[conn.slot as usize];
-        self.gathered.clear();
-        if let Stage::Head(head) = &mut peer.stage {
-            match open(head, &mut input, self.compress, &mut self.gathered) {
-                Opening::Incomplete => {}
-                Opening::Refused => peer.finishing = true,
-                Opening::Done(deflate) => {
-                    let mut connection = Connection::new(Role::Server, MAX_MESSAGE);
-                    if let Some(agreed) = deflate {
-                        connection.agree_on(agreed);
-                    }
-                    peer.stage = Stage::Messages(connection);
-                    peer.deflate = deflate;
-                    peer.seen = self.log.end();
-                }
-            }
-        }
         let log_end = self.log.end();
+        self.answers.gathered.clear();
+        peer.open(&mut input, self.compress, log_end, &mut self.answers.gathered);
         if let Stage::Messages(connection) = &mut peer.stage {
             while let Some(event) = match peer.deflate {
                 None => connection.next(&mut input),
@@ -190,36 +180,23 @@ impl Service for Echo {
                     Event::Text(text) => (OpCode::Text, text),
                     Event::Binary(bytes) => (OpCode::Binary, bytes),
                     Event::Ping(payload) => {
-                        encode(&mut self.gathered, OpCode::Pong, payload);
+                        encode(&mut self.answers.gathered, OpCode::Pong, payload);
                         continue;
                     }
                     Event::Pong(_) => continue,
                     Event::Close(_) | Event::Error(_) => {
                         peer.finishing = true;
-                        connection.answer_close(None, &mut self.gathered);
+                        connection.answer_close(None, &mut self.answers.gathered);
                         continue;
                     }
                 };
-                self.deflated.clear();
-                if self.mode == Mode::Broadcast {
-                    self.log.append(opcode, payload);
-                } else if let Some(agreed) = peer.deflate
-                    && self.deflater.message(payload, agreed, &mut self.deflated)
-                {
-                    let header = Header::new(opcode, true, self.deflated.len(), None).compressed();
-                    self.gathered.extend_from_slice(header.as_slice());
-                    self.gathered.extend_from_slice(&self.deflated);
-                } else if payload.len() < WRITTEN_IN_PLACE {
-                    encode(&mut self.gathered, opcode, payload);
-                } else {
-                    let header = Header::new(opcode, true, payload.len(), None);
-                    self.gathered.extend_from_slice(header.as_slice());
-                    peer.unsent.send(&self.gathered, payload, out);
-                    self.gathered.clear();
+                match self.mode {
+                    Mode::Broadcast => self.log.append(opcode, payload),
+                    Mode::Echo => self.answers.add(opcode, payload, peer.deflate, &mut peer.unsent, out),
                 }
             }
         }
-        peer.unsent.send(&self.gathered, &[], out);
+        peer.unsent.send(&self.answers.gathered, &[], out);
         // Who has spoken to all is read again when its own copy has been written: a log that grows faster than it is
         // written holds back those who fill it.
         if self.log.end() > log_end && !peer.finishing { Next::Pause } else { peer.next() }
@@ -277,7 +254,55 @@ impl Service for Echo {
     }
 }
 
+impl Answers {
+    /// Sends a message back: compressed where that was agreed on, a large one at once and from where it lies.
+    #[inline]
+    fn add(
+        &mut self,
+        opcode: OpCode,
+        payload: &[u8],
+        deflate: Option<Agreed>,
+        unsent: &mut Unsent,
+        out: &mut impl Outgoing,
+    ) {
+        self.deflated.clear();
+        if let Some(agreed) = deflate
+            && self.deflater.message(payload, agreed, &mut self.deflated)
+        {
+            let header = Header::new(opcode, true, self.deflated.len(), None).compressed();
+            self.gathered.extend_from_slice(header.as_slice());
+            self.gathered.extend_from_slice(&self.deflated);
+        } else if payload.len() < WRITTEN_IN_PLACE {
+            encode(&mut self.gathered, opcode, payload);
+        } else {
+            let header = Header::new(opcode, true, payload.len(), None);
+            self.gathered.extend_from_slice(header.as_slice());
+            unsent.send(&self.gathered, payload, out);
+            self.gathered.clear();
+        }
+    }
+}
+
 impl Peer {
+    /// Goes on with the handshake where it is not done. From its end on the connection hears what is broadcast.
+    #[inline]
+    fn open(&mut self, input: &mut &mut [u8], compress: bool, log_end: u64, out: &mut Vec<u8>) {
+        let Stage::Head(head) = &mut self.stage else { return };
+        match open(head, input, compress, out) {
+            Opening::Incomplete => {}
+            Opening::Refused => self.finishing = true,
+            Opening::Done(deflate) => {
+                let mut connection = Connection::new(Role::Server, MAX_MESSAGE);
+                if let Some(agreed) = deflate {
+                    connection.agree_on(agreed);
+                }
+                self.stage = Stage::Messages(connection);
+                self.deflate = deflate;
+                self.seen = log_end;
+            }
+        }
+    }
+
     /// Whether it is one of those whom a broadcast reaches.
     fn hears(&self) -> bool {
         matches!(self.stage, Stage::Messages(_)) && !self.finishing

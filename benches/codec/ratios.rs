@@ -1,6 +1,6 @@
 //! How near to its limit the codec comes: the limit and the codec in turn, and the median of the ratios of such pairs.
 //!
-//! The first column of each row is the limit against itself, so that one sees what the machine adds.
+//! The column "the limit again" is the limit against itself, so that one sees what the machine adds.
 
 use super::{CASES, KEY, LIMIT, ROUND, bare, texts};
 use evertick::websocket::{Connection, Event, Header, OpCode, Role, encode, encode_masked, unmask};

@@ -21,10 +21,11 @@ STYLE = """<style>
   .bar { stroke: #cf222e; stroke-width: 1.5; stroke-dasharray: 2 3 } .grid { stroke: #d1d9e0; stroke-width: 1 } .limit { stroke: #1f2328; stroke-width: 1.5; stroke-dasharray: 5 3 }
   .line { fill: none; stroke-width: 2 } .s0 { stroke: #0969da; fill: #0969da } .s1 { stroke: #8c959f; fill: #8c959f }
   .s2 { stroke: #bc4c00; fill: #bc4c00 } .s3 { stroke: #8250df; fill: #8250df } .s4 { stroke: #1a7f37; fill: #1a7f37 }
-  path.line { fill: none }
+  path.line { fill: none } .whisker { stroke: #1f2328; stroke-width: 1 } .missing { fill: #59636e }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .bar { stroke: #ff7b72 } .grid { stroke: #3d444d } .limit { stroke: #e6edf3 }
+    .whisker { stroke: #e6edf3 } .missing { fill: #9198a1 }
     .s0 { stroke: #58a6ff; fill: #58a6ff } .s1 { stroke: #6e7681; fill: #6e7681 } .s2 { stroke: #f0883e; fill: #f0883e }
     .s3 { stroke: #bc8cff; fill: #bc8cff } .s4 { stroke: #3fb950; fill: #3fb950 } path.line { fill: none }
   }
@@ -86,14 +87,22 @@ class Panel:
         self.named += 1
         self.parts.append(text(self.left + 10, self.top + 16 * self.named, f'<tspan class="s{at}">●</tspan> {name}'))
 
-    def bar(self, value):
+    def bar(self, value, name):
         """What is meant not to be passed."""
         self.parts.append(line(self.left, self.y(value), self.left + self.width, self.y(value), "bar"))
+        self.named += 1
+        y = self.top + 16 * self.named
+        self.parts.append(line(self.left + 9, y - 4, self.left + 21, y - 4, "bar"))
+        self.parts.append(text(self.left + 26, y, name))
 
 
 # What is meant to be reached: a share of the limit's throughput, and milliseconds of a tick's work.
 BARS = {"e1": 0.97, "e16": 0.9, "e16k": 0.9, "e1000": 0.97, "e64k": 0.9, "f1000": 0.95, "f5000": 0.95, "f1000k8": 0.95}
 TICK_BAR_MS = 10
+# Microseconds: 1.4 deliveries of a broadcast to 5,000, as docs/performance.md reckons them.
+CPU_BAR_US = 7.6
+# Late ticks of a hundred.
+LATE_BAR = 1
 
 
 def players():
@@ -108,16 +117,37 @@ def players():
     left = Panel(46, 44, 190, 220, "99th percentile of a tick, ms", most, top(ticks, flushes) * 1.3)
     left.series(0, "the tick's work", ticks)
     left.series(1, "its writing", flushes)
-    left.bar(TICK_BAR_MS)
+    left.bar(TICK_BAR_MS, "bar for its work")
     middle = Panel(302, 44, 190, 220, "CPU for a player and tick, µs", most, top(cpu) * 1.3)
     middle.series(0, "all", cpu)
     middle.series(1, "in user space", user)
-    middle.series(3, "to carry the same bytes alone", floor)
+    middle.series(3, "the same bytes alone", floor)
+    middle.bar(CPU_BAR_US, "1.4 deliveries")
     right = Panel(558, 44, 190, 220, "late ticks of a hundred", most, max(2, top(late) * 1.3))
     right.series(2, "late", late)
-    right.bar(1)
+    right.bar(LATE_BAR, "bar")
     label = "Players against the tick's 99th percentile, against server CPU for a player and tick, and against late ticks"
     return document(310, label, left.parts + middle.parts + right.parts)
+
+
+def whisker(x, row, y):
+    """From the lower quartile to the upper, where there are any."""
+    if not row["low"]:
+        return []
+    low, high = y(float(row["low"])), y(float(row["high"]))
+    return [line(x, low, x, high, "whisker"), *(line(x - 3, end, x + 3, end, "whisker") for end in (low, high))]
+
+
+def key(x, y):
+    """What the marks of the ratios mean that are no bars."""
+    return [
+        line(x, y - 4, x + 14, y - 4, "bar"),
+        text(x + 19, y, "meant"),
+        line(x + 67, y - 11, x + 67, y + 1, "whisker"),
+        text(x + 74, y, "quartiles"),
+        text(x + 135, y, "×", "missing"),
+        text(x + 147, y, "not measured"),
+    ]
 
 
 def ratios():
@@ -126,11 +156,12 @@ def ratios():
     groups = list(dict.fromkeys(row["row"] for row in rows))
     servers = list(dict.fromkeys(row["server"] for row in rows))
     left, top, width, height = 46, 64, WIDTH - 60, 220
-    most = steps(max(1.0, *(float(row["ratio"]) for row in rows)))[-1]
+    most = steps(max(1.0, *(float(row["high"] or row["ratio"]) for row in rows)))[-1]
     y = lambda value: top + height * (1 - value / most)
     parts = [text(12, 20, "Throughput as a share of a plain TCP echo's on the same loop, one core", "title")]
     for at, server in enumerate(servers):
-        parts.append(text(12 + 150 * at, 42, f'<tspan class="s{at}">■</tspan> {server}'))
+        parts.append(text(12 + 122 * at, 42, f'<tspan class="s{at}">■</tspan> {server}'))
+    parts += key(20 + 122 * len(servers), 42)
     for value in steps(most):
         parts.append(line(left, y(value), left + width, y(value), "grid"))
         parts.append(text(left - 6, y(value) + 4, f"{value:.1f}", "end"))
@@ -139,10 +170,16 @@ def ratios():
     for number, group in enumerate(groups):
         start = left + space * (number + 0.1)
         parts.append(text(left + space * (number + 0.5), top + height + 18, group, "middle"))
-        for row in (row for row in rows if row["row"] == group):
-            value, x = float(row["ratio"]), start + bar * servers.index(row["server"])
+        measured = {row["server"]: row for row in rows if row["row"] == group}
+        for at, server in enumerate(servers):
+            x = start + bar * at
+            if server not in measured:
+                parts.append(text(x + bar / 2, y(0) - 4, "×", "middle missing"))
+                continue
+            value = float(measured[server]["ratio"])
             size = f'width="{bar - 1:.1f}" height="{height * value / most:.1f}"'
-            parts.append(f'<rect x="{x:.1f}" y="{y(value):.1f}" {size} class="s{servers.index(row["server"])}"/>')
+            parts.append(f'<rect x="{x:.1f}" y="{y(value):.1f}" {size} class="s{at}"/>')
+            parts += whisker(x + (bar - 1) / 2, measured[server], y)
         parts.append(line(left + space * number, y(BARS[group]), left + space * (number + 1), y(BARS[group]), "bar"))
     parts.append(line(left, y(1), left + width, y(1), "limit"))
     return document(318, "Throughput of several servers as a share of a plain TCP echo's", parts)

@@ -143,6 +143,9 @@ pub const RATE_STRIKES: u32 = 10;
 pub const CONTROL_RATE: u32 = 20;
 /// Control frames that a peer may send at once.
 pub const CONTROL_BURST: u32 = 40;
+/// Accounts of which it is kept what they may still send after they have ended a connection, until all of it has come back; over
+/// it half of them are forgotten, those first that have the most.
+pub const ALLOWANCES: usize = 4096;
 /// Bytes a second and peer, as a multiple of `max_message`.
 pub const BYTE_RATE_MESSAGES: u32 = 16;
 

@@ -108,6 +108,9 @@ mod tests {
             assert!(allowances.0.len() <= limits::ALLOWANCES);
         }
         assert!(allowances.0.contains_key(&AccountId(0)) && !allowances.0.contains_key(&AccountId(1)));
-        assert!(allowances.0.contains_key(&AccountId(limits::ALLOWANCES as u32)), "there is room for the last");
+        assert!(
+            allowances.0.contains_key(&AccountId(limits::ALLOWANCES as u32)),
+            "there is room for the last"
+        );
     }
 }

@@ -141,8 +141,8 @@ impl Core {
         let Gathering { packets, encoded, views, joined, scratch } = &mut gathering;
         let limit = self.settings.session.outbox_limit;
         let (tick, now) = (self.tick, self.now);
-        let Core { realms, peers, attention, doomed, counters, bodies, tap, .. } = self;
-        let mut recipients = Recipients { peers, attention, doomed, counters };
+        let Core { realms, peers, attention, doomed, counters, bodies, tap, memory, .. } = self;
+        let mut recipients = Recipients { peers, attention, doomed, counters, memory };
         for view in views.chunk_by(|a, b| region(*a) == region(*b)) {
             let mut heard = 0;
             for member in realms[usize::from(game.0)].in_region(region(view[0])) {

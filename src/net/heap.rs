@@ -30,8 +30,11 @@ mod tests {
     fn what_is_free_between_what_is_not_goes_back() {
         // 64 MiB in pieces of less than a page, of which one in 256 stays: one in each MiB.
         let pieces: Vec<Vec<u8>> = (0..1 << 14).map(|_| vec![1; 4000]).collect();
-        let kept: Vec<Vec<u8>> =
-            pieces.into_iter().enumerate().filter_map(|(at, piece)| (at % 256 == 0).then_some(piece)).collect();
+        let kept: Vec<Vec<u8>> = pieces
+            .into_iter()
+            .enumerate()
+            .filter_map(|(at, piece)| (at % 256 == 0).then_some(piece))
+            .collect();
         let before = resident_bytes().unwrap();
         assert!(give_back_memory());
         let after = resident_bytes().unwrap();

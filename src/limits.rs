@@ -12,6 +12,8 @@ pub const RECEIVE_BUFFER: usize = 256 << 10;
 pub const READ_BUDGET_PEER: usize = 256 << 10;
 /// Bytes read from all peers in one turn of the loop.
 pub const READ_BUDGET_TURN: usize = 4 << 20;
+/// Bytes after which one peer's flush ends where more waits: it goes on when the others have had their turn.
+pub const FLUSH_BYTES: usize = 256 << 10;
 /// Writes in one slice of a tick's flush; after them the loop looks for what came in.
 pub const FLUSH_SLICE: usize = 128;
 /// Connections accepted in one burst.
@@ -100,6 +102,9 @@ pub const SLOW_TIME: Duration = Duration::from_secs(10);
 pub const REPLAY_BATCHES: usize = 256;
 /// Bytes of such batches, shared bodies counted in full; while a player's connection is lost, those that wait for it too.
 pub const REPLAY_BYTES: usize = 1 << 20;
+/// Of `memory_limit`, which part is made free beyond the limit when what is kept for resumes is given up, so that it is seldom
+/// looked for who has the most of it.
+pub const TRIM_PART: usize = 16;
 /// Packets that wait for a player whose connection is lost; over it they are let go, and it is told everything afresh.
 pub const LINGERING_PACKETS: usize = 4096;
 /// How often a peer is asked whether it has what it was sent, at the most.
@@ -143,6 +148,9 @@ pub const RATE_STRIKES: u32 = 10;
 pub const CONTROL_RATE: u32 = 20;
 /// Control frames that a peer may send at once.
 pub const CONTROL_BURST: u32 = 40;
+/// Accounts of which it is kept what they may still send after they have ended a connection, until all of it has come back; over
+/// it half of them are forgotten, those first that have the most.
+pub const ALLOWANCES: usize = 4096;
 /// Bytes a second and peer, as a multiple of `max_message`.
 pub const BYTE_RATE_MESSAGES: u32 = 16;
 
@@ -192,6 +200,7 @@ const _: () = assert!(RECEIVE_BUFFER >= HTTP_HEAD, "a head that may be accepted 
 const _: () = assert!(INBOX_PLAYER <= INBOX_LINE / 2 && INBOX_LINE <= INBOX_GAME);
 const _: () = assert!(HTTP_TARGET < HTTP_HEAD, "414 can be told before 431");
 const _: () = assert!(HTTP_HEAD <= u16::MAX as usize, "positions within a head are u16");
+const _: () = assert!(BATCH_BYTES <= FLUSH_BYTES);
 const _: () = assert!(MESSAGE_BEFORE_AUTH <= *MAX_MESSAGE.end());
 const _: () = assert!(BATCH_BYTES * 2 <= *OUTBOX_LIMIT.start(), "the soft limit holds a whole batch");
 const _: () = assert!(BATCH_BYTES * 2 <= REPLAY_BYTES, "a replay holds whole batches");

@@ -99,9 +99,8 @@ impl Engine {
         if peer.paused != self.paused.contains(&conn) {
             return Err("it is paused, and will not be woken, or the other way round".to_owned());
         }
-        // Whoever is queued has been told something that was not offered to its socket yet; who lingers is looked at by the
-        // sweep.
-        if !peer.queued && !peer.lingers() {
+        // Whoever is queued has been told something that was not offered to its socket yet.
+        if !peer.queued {
             equal("its bytes", peer.accounted, peer.memory())?;
         }
         // What waits for somebody who is lost is bounded with what is kept for it.

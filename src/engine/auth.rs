@@ -245,6 +245,7 @@ impl Engine {
         let tokens = back.map_or_else(|| SeatTokens::new(token), |back| back.renew(token));
         let owner = Some(Box::new(owner));
         self.enter(conn, game, Seat { player, name: name.as_str().into(), owner, waits: false, tokens }, now);
+        self.carry_allowance(account, conn);
         if let Some(peer) = self.core.peers.get_mut(conn).filter(|_| comes_back) {
             peer.session.outbox.greet();
         }

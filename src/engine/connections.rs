@@ -111,7 +111,7 @@ impl Engine {
         let limit = core.settings.session.outbox_limit;
         let waited = peer.session.outbox.waiting();
         let flushed = peer.session.outbox.flush(stamp, limit, out, &mut core.scratch);
-        let is_over = flushed.left > limit && peer.session.phase().is_websocket();
+        let is_over = flushed.left > limit && !flushed.is_cut && peer.session.phase().is_websocket();
         self.core.counters.bytes_out += flushed.bytes as u64;
         self.core.counters.batches += u64::from(flushed.batches);
         self.core.account(conn);
@@ -121,6 +121,9 @@ impl Engine {
         }
         if flushed.caught_up {
             self.tell_caught_up(conn);
+        }
+        if flushed.is_cut {
+            self.core.call_attention(conn);
         }
         if is_over {
             self.close(conn, Code::SlowConsumer, SLOW, None, now);

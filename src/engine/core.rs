@@ -267,14 +267,16 @@ impl Core {
         self.peers.len() - self.lingering
     }
 
-    /// Gives up what is kept for resumes only, the most of it first, until the budget is kept: whoever comes back is told
-    /// everything afresh.
+    /// Gives up what is kept for resumes only, the most of it first, until the budget is kept and a part of it free: whoever
+    /// comes back is told everything afresh.
     pub(super) fn trim_replays(&mut self) {
+        let limit = self.settings.memory_limit;
+        let enough = limit - limit / limits::TRIM_PART;
         let held = self.peers.iter().map(|(conn, peer)| (peer.session.outbox.trimmable(), conn));
         let mut held: Vec<(usize, ConnId)> = held.filter(|(bytes, _)| *bytes > 0).collect();
         held.sort_unstable_by_key(|(bytes, conn)| (std::cmp::Reverse(*bytes), conn.slot));
         for (_, conn) in held {
-            if self.memory() <= self.settings.memory_limit {
+            if self.memory() <= enough {
                 return;
             }
             if let Some(peer) = self.peers.get_mut(conn) {

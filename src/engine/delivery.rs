@@ -51,12 +51,14 @@ impl Core {
 
     fn deliver<P: Serialize>(&mut self, game: GameId, to: To<'_>, how: How, packet: &P) {
         let limit = self.settings.session.outbox_limit;
-        let Core { realms, peers, attention, doomed, counters, encode, bodies, tap, tick, now, .. } = self;
+        let Core {
+            realms, peers, attention, doomed, counters, encode, bodies, tap, tick, now, memory, ..
+        } = self;
         let mut shared: [Option<Body>; 2] = [None, None];
         let mut variant = None;
         let mut failed = None;
         let mut heard = 0;
-        let mut recipients = Recipients { peers, attention, doomed, counters };
+        let mut recipients = Recipients { peers, attention, doomed, counters, memory };
         let realm = &realms[usize::from(game.0)];
         realm.each(to, |member| {
             let body = &mut shared[member.encoding as usize];
@@ -117,6 +119,8 @@ pub(super) struct Recipients<'a> {
     pub(super) attention: &'a mut VecDeque<ConnId>,
     pub(super) doomed: &'a mut Vec<(ConnId, Code, String)>,
     pub(super) counters: &'a mut Counters,
+    /// Bytes of the budget in use.
+    pub(super) memory: &'a mut usize,
 }
 
 impl Recipients<'_> {
@@ -142,7 +146,12 @@ impl Recipients<'_> {
             Pushed::Over if !peer.session.outbox.is_stuck() => {}
             Pushed::Over => self.doomed.push((conn, Code::SlowConsumer, SLOW.to_owned())),
         }
-        if !peer.queued && !lingers {
+        if lingers {
+            // Nobody takes it: it is held from here on.
+            let holds = peer.memory();
+            *self.memory = (*self.memory + holds).saturating_sub(peer.accounted);
+            peer.accounted = holds;
+        } else if !peer.queued {
             peer.queued = true;
             self.attention.push_back(conn);
         }

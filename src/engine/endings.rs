@@ -139,6 +139,7 @@ impl Engine {
     /// Has the game hear that a player is gone, and gives its name back. Nothing for somebody who never played.
     pub(super) fn leave_game(&mut self, conn: ConnId, departure: Departure) {
         let now = self.core.now;
+        self.keep_allowance(conn, now);
         let Some(peer) = self.core.peers.get_mut(conn) else { return };
         let (Some(game), Some(seat)) = (peer.game, peer.seat.take()) else { return };
         let from = seat.sender(conn, peer.session.encoding);

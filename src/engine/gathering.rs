@@ -174,8 +174,8 @@ impl Core {
         let Gathering { packets, encoded, views, joined, scratch } = &mut gathering;
         let limit = self.settings.session.outbox_limit;
         let (tick, now) = (self.tick, self.now);
-        let Core { realms, peers, attention, doomed, counters, bodies, tap, .. } = self;
-        let mut recipients = Recipients { peers, attention, doomed, counters };
+        let Core { realms, peers, attention, doomed, counters, bodies, tap, memory, .. } = self;
+        let mut recipients = Recipients { peers, attention, doomed, counters, memory };
         for &region in &views.regions {
             let view = views.from(region);
             let mut heard = 0;

@@ -18,6 +18,7 @@
 
 mod accounts;
 mod admission;
+mod allowances;
 mod arrivals;
 mod asker;
 mod audit;
@@ -90,6 +91,8 @@ pub struct Engine {
     /// On which connection each account's player is.
     seated: HashMap<(GameId, PlayerId), ConnId>,
     arrivals: arrivals::Arrivals,
+    /// What accounts may still send that have ended a connection.
+    allowances: allowances::Allowances,
     /// What lost players are resumed by.
     tokens: tokens::Tokens,
     /// Peers whose sockets are not read until the next tick.
@@ -130,6 +133,7 @@ impl Engine {
             next_in_lobby: PlayerId::FIRST_IN_LOBBY,
             seated: HashMap::new(),
             arrivals: arrivals::Arrivals::default(),
+            allowances: allowances::Allowances::default(),
             tokens: tokens::Tokens::new(secrets, room),
             paused: Vec::new(),
             ending: Vec::new(),

@@ -75,7 +75,8 @@ impl Engine {
         if peer.seat.is_none() || peer.ending || peer.session.phase() != Phase::Playing {
             return None;
         }
-        let player = peer.part(is_told, now);
+        self.keep_allowance(conn, now);
+        let player = self.core.peers.get_mut(conn)?.part(is_told, now);
         let address = self.core.peers.counted(conn);
         self.core.peers.count(conn, None);
         let lingering = self.core.peers.insert(address, player);

@@ -105,7 +105,11 @@ impl Engine {
         realm.take_name(&name);
         self.hosts[usize::from(game.0)].leave(left, Departure::Became(player));
         let waits = !self.arrivals.admit(conn);
+        let account = owner.as_ref().map(|owner| owner.account);
         self.take_seat(conn, game, Seat { player, name: name.into(), owner, waits, tokens });
+        if let Some(account) = account.filter(|_| older.is_some()) {
+            self.carry_allowance(account, conn);
+        }
     }
 
     /// The connection plays from here on; its game hears of it in the next tick, or when those before it have come in.

@@ -30,6 +30,9 @@ impl Engine {
             }
             let slot = self.sweep_from;
             self.sweep_from = if slot + 1 >= slots { 0 } else { slot + 1 };
+            if self.sweep_from == 0 {
+                self.allowances.sweep(now);
+            }
             let settings = &self.core.settings.session;
             let Some((conn, peer)) = self.core.peers.at_mut(slot) else { continue };
             let due = peer.session.due(settings, now);

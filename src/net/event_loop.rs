@@ -300,10 +300,12 @@ impl EventLoop {
         self.flushing = true;
     }
 
-    /// Flushes at most [`Settings::flush_slice`] of those who want attention, so that a ping's answer never waits behind
+    /// Flushes those who want attention with at most about [`Settings::flush_slice`] writes, so that a ping's answer never waits behind
     /// everybody's batch. A cut flush makes the next poll return at once.
     fn flush<S: Service>(&mut self, service: &mut S, now: Time) {
-        for _ in 0..self.settings.flush_slice.max(1) {
+        let mut left = self.settings.flush_slice.max(1) as u64;
+        while left > 0 {
+            let before = self.calls.writes;
             let Some(conn) = service.attention() else {
                 self.attention_left = false;
                 if std::mem::take(&mut self.flushing) {
@@ -319,6 +321,8 @@ impl EventLoop {
                     self.settle(service, conn, next, now);
                 }
             }
+            // A flush is one write as a rule; somebody who is sent very much takes more.
+            left = left.saturating_sub((self.calls.writes - before).max(1));
         }
         self.attention_left = true;
     }

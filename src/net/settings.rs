@@ -14,8 +14,8 @@ pub struct Settings {
     /// the service instead of aging in the kernel. `None`: as much as the kernel's send buffer takes, which is best
     /// for bulk. Default [`limits::NOTSENT_LOWAT`].
     pub notsent_lowat: Option<u32>,
-    /// How many connections are flushed before the loop looks for input again: what a ping's answer waits for behind a
-    /// broadcast. Each look is one system call more. Default [`limits::FLUSH_SLICE`]; 0 counts as 1.
+    /// How many writes are made, one for each connection as a rule, before the loop looks for input again: what a ping's answer
+    /// waits for behind a broadcast. Each look is one system call more. Default [`limits::FLUSH_SLICE`]; 0 counts as 1.
     pub flush_slice: usize,
 }
 

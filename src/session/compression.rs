@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_sent_again_is_compressed_as_the_new_connection_has_agreed() {
+    fn what_was_written_before_is_sent_again_as_it_is() {
         let write = |outbox: &mut Outbox, deflate| {
             let (encoding, now) = (Encoding::Json, Time::START);
             let stamp = Stamp { tick: Tick(7), time: WallMs(1), now, encoding, deflate };
@@ -303,13 +303,17 @@ mod tests {
         let compressed = write(&mut outbox, AGREED);
         assert!(compressed[0] == 0xc1 && compressed.len() < 1500, "{}", compressed.len());
         let mut player = outbox.part(false);
-        for deflate in [None, AGREED] {
-            assert_eq!(player.resume(0, Tick(8), WallMs(2)), Some(1));
+        player.push(&body(2000), Priority::Normal, None, 1 << 20, Time::START);
+        // It costs each time to compress it, and whoever comes back again and again pays nothing for it.
+        for (deflate, late) in [(AGREED, true), (None, false), (AGREED, false)] {
+            assert_eq!(player.resume(0, Tick(8), WallMs(2)), Some(2));
             let mut next = Outbox::default();
             next.adopt(player);
             let again = write(&mut next, deflate);
-            assert_eq!(again.len() > 3000, deflate.is_none());
-            assert_eq!(messages(again), messages(compressed.clone()));
+            assert!(again.len() > 3000, "the first of them was written before");
+            assert_eq!(again.len() < 4500, late, "{}: the second has waited, and is new once", again.len());
+            let again = messages(again);
+            assert_eq!((&again[..1], again.len()), (&messages(compressed.clone())[..], 2));
             player = next.part(false);
         }
     }

@@ -98,6 +98,41 @@ pub struct Limited {
     pub last: bool,
 }
 
+/// What somebody may still send, and how often it was refused.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Allowance {
+    messages: Bucket,
+    bytes: Bucket,
+    control: Bucket,
+    message_strikes: u8,
+    control_strikes: u8,
+    malformed: u8,
+}
+
+impl Allowance {
+    /// When nothing is left to be told of it.
+    pub fn full_at(&self) -> Time {
+        self.messages.emptier(self.bytes).emptier(self.control).full_at()
+    }
+
+    /// Whether all that was taken is back by `now`.
+    pub fn is_full(&self, now: Time) -> bool {
+        self.full_at() <= now
+    }
+
+    /// Of two connections of one account, what both leave: `later` is the one that ends last.
+    #[must_use]
+    pub fn and_then(self, later: Allowance) -> Allowance {
+        Allowance {
+            messages: self.messages.emptier(later.messages),
+            bytes: self.bytes.emptier(later.bytes),
+            control: self.control.emptier(later.control),
+            malformed: self.malformed.max(later.malformed),
+            ..later
+        }
+    }
+}
+
 /// What a sweep found to be due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Due {
@@ -336,11 +371,26 @@ impl Session {
         self.resends = limits::RESEND_MESSAGES as u16 + 1;
     }
 
+    /// What is left of its limits.
+    pub fn allowance(&self) -> Allowance {
+        let Session { messages, bytes, control, message_strikes, control_strikes, malformed, .. } = *self;
+        Allowance { messages, bytes, control, message_strikes, control_strikes, malformed }
+    }
+
+    /// The account that comes in here has no more left than this; what was said to come in counts too.
+    pub fn take_on(&mut self, left: Allowance) {
+        self.set_allowance(self.allowance().and_then(left));
+    }
+
+    fn set_allowance(&mut self, left: Allowance) {
+        (self.messages, self.bytes, self.control) = (left.messages, left.bytes, left.control);
+        self.message_strikes = left.message_strikes;
+        self.control_strikes = left.control_strikes;
+        self.malformed = left.malformed;
+    }
+
     fn take_counts(&mut self, from: &mut Session) {
-        (self.messages, self.bytes, self.control) = (from.messages, from.bytes, from.control);
-        self.message_strikes = from.message_strikes;
-        self.control_strikes = from.control_strikes;
-        self.malformed = from.malformed;
+        self.set_allowance(from.allowance());
         self.duplicates = from.duplicates.take();
         self.taken = from.taken;
     }

@@ -40,6 +40,8 @@ pub(super) struct Sealed {
     share: u32,
     bodies: u16,
     pub(super) packets: u16,
+    /// Whether it was written before, be it on a connection that is lost.
+    pub(super) was_written: bool,
 }
 
 const _: () = assert!(size_of::<Replay>() <= 96, "everybody who is told anything has one of these");
@@ -49,7 +51,7 @@ const _: () = assert!(limits::BATCH_PACKETS <= u16::MAX as usize);
 impl Sealed {
     /// The numbers of a batch that is being kept; its bodies follow.
     pub(super) fn new(tick: u64, time: u64, packets: usize) -> Sealed {
-        Sealed { tick, time, bytes: 0, share: 0, bodies: 0, packets: packets as u16 }
+        Sealed { tick, time, bytes: 0, share: 0, bodies: 0, packets: packets as u16, was_written: false }
     }
 }
 
@@ -90,7 +92,9 @@ impl Replay {
     }
 
     fn pass(&mut self) {
-        self.written_bodies += usize::from(self.sealed[self.written].bodies);
+        let batch = &mut self.sealed[self.written];
+        batch.was_written = true;
+        self.written_bodies += usize::from(batch.bodies);
         self.written += 1;
     }
 

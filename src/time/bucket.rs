@@ -56,6 +56,17 @@ impl Bucket {
         Ok(())
     }
 
+    /// Of two of one kind, the one that is full later.
+    #[must_use]
+    pub fn emptier(self, other: Bucket) -> Bucket {
+        Bucket { full_at: self.full_at.max(other.full_at) }
+    }
+
+    /// When it is full, rounded up to a microsecond.
+    pub fn full_at(&self) -> Time {
+        Time::from_micros(self.full_at.div_ceil(1000))
+    }
+
     /// Whether nothing has been taken that is not back by `now`: such a bucket may be forgotten.
     pub fn is_full(&self, now: Time) -> bool {
         self.full_at <= now.as_micros().saturating_mul(1000)

@@ -212,3 +212,64 @@ fn the_lobby_takes_no_place_in_the_world() {
     drop(ann);
     eventually(|| players(server.addr) == 0);
 }
+
+/// Logs in with one token again and again, and asks for a few things each time; how many of them were answered.
+fn answered(addr: SocketAddr, path: &str, token: &str, leave: impl Fn(Player)) -> usize {
+    const TIMES: usize = 12;
+    const EACH: usize = 5;
+    let mut answered = 0;
+    for _ in 0..TIMES {
+        let (mut player, _) = join(addr, path, token);
+        let asked: Vec<u32> = (0..EACH).map(|_| player.ask("ping", json!({"time": 1}))).collect();
+        for id in asked {
+            let reply = player.wait(|packet| packet["re"] == id);
+            let is_limited = reply["data"]["code"] == "rate_limited";
+            assert!(is_limited || reply["type"] == "pong", "{reply}");
+            if reply["type"] == "pong" {
+                answered += 1;
+            } else {
+                // The row of refusals goes on too, and ends the connection sooner or later.
+                break;
+            }
+        }
+        leave(player);
+    }
+    answered
+}
+
+#[test]
+fn logging_in_again_is_no_new_allowance() {
+    const BURST: u32 = 20;
+    let (server, _folder) = start_keeping(|settings| {
+        settings.engine.session.message_rate = 1;
+        settings.engine.session.message_burst = BURST;
+        settings.engine.session.resume_grace = Duration::from_secs(60);
+    });
+    let lingering = || get(server.addr, "/api/status").json()["lingering"].as_u64().unwrap();
+    for (name, path, leaves) in
+        [("ann", "/ws", false), ("bob", "/ws", true), ("cid", "/ws/other", true), ("dan", "/ws/other", false)]
+    {
+        register(server.addr, name);
+        let token = login(server.addr, name);
+        let others = std::cell::RefCell::new(Vec::new());
+        let began = std::time::Instant::now();
+        let got = answered(server.addr, path, &token, |mut player| match (leaves, path) {
+            // Its end is heard of before it comes again.
+            (true, _) => {
+                let _ = player.ws.close(None);
+                player.ending();
+            }
+            // The next one replaces it.
+            (false, "/ws") => others.borrow_mut().push(player),
+            // In the lobby nobody is replaced. Who was closed for it is not lost.
+            (false, _) => {
+                let before = lingering();
+                let _ = player.ws.get_ref().shutdown(std::net::Shutdown::Write);
+                let is_lost = player.ending().code.is_none();
+                eventually(|| lingering() == before + u64::from(is_lost));
+            }
+        });
+        let most = BURST as usize + began.elapsed().as_secs() as usize + 1;
+        assert!((10..=most).contains(&got), "{name}: {got} answers where {most} are allowed");
+    }
+}

@@ -463,6 +463,24 @@ fn nothing_is_told_about_a_token_that_resumes_nothing() {
 }
 
 #[test]
+fn a_seq_that_is_no_number_spends_nothing() {
+    let (mut driven, mut ann, _) = two(|_| {});
+    ann.cut(&mut driven);
+    let conn = driven.upgraded("192.0.2.77");
+    for seq in ["-1", "1.5", "\"7\"", "null", "18446744073709551616"] {
+        let resume = format!(r#""resume":{{"token":"{}","seq":{seq}}}"#, ann.token);
+        driven.say(conn, &format!(r#"{{"type":"auth_request","id":1,"data":{{"version":1,{resume}}}}}"#));
+        let told = driven.frames(conn).packets;
+        let last = told.last().unwrap();
+        assert_eq!((&last["type"], &last["re"]), (&json!("invalid_message"), &json!(1)), "{seq}: {last}");
+        assert_eq!(last["data"]["field"], "resume.seq", "{seq}: {last}");
+    }
+    driven.say(conn, &resume(&ann.token, ann.seq));
+    ann.conn = conn;
+    assert_eq!(ann.enter(&mut driven)["resumed"], true);
+}
+
+#[test]
 fn lingering_players_count_for_their_address_and_are_no_connections() {
     let (mut driven, mut ann, _) = two(|s| {
         s.registry.max_per_address = 2;
@@ -511,7 +529,7 @@ fn limits_and_strikes_go_on() {
     }
     assert_eq!(codes(&ann.read(&mut driven)).len(), 5, "auth_request was one of the three");
     ann.cut(&mut driven);
-    ann.resume(&mut driven);
+    assert_eq!(ann.resume(&mut driven)["received"], 7, "what was refused was taken too");
     for n in 0..6 {
         driven.say(ann.conn, &format!(r#"{{"type":"step","data":{{"x":{n}}}}}"#));
     }

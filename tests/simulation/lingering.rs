@@ -4,6 +4,7 @@
 use crate::paddock::{In, Out, Rules};
 use evertick::engine::{Engine, Settings};
 use evertick::ids::ConnId;
+use evertick::limits::TRIM_PART;
 use evertick::packet::{
     AuthRequest, AuthResponse, ClientControl, Encoding, Kind, Packet, Resume, ServerControl, ServerPacket,
     encode_client,
@@ -27,6 +28,10 @@ struct Stage {
     said: u32,
     /// The most bytes that the budget held.
     most: usize,
+    /// What it held after the talker had last said something, and how much more that was than before.
+    last: (usize, usize),
+    /// What it held when something was given up for the first time.
+    cut_to: Option<usize>,
 }
 
 /// Somebody who is connected.
@@ -47,6 +52,8 @@ impl Stage {
             limit: memory_limit,
             said: 0,
             most: 0,
+            last: (0, 0),
+            cut_to: None,
         }
     }
 
@@ -134,6 +141,13 @@ impl Stage {
         self.say(talker, Encoding::Json, Kind::Game, &shout);
         self.tick();
         self.hear(talker);
+        let holds = self.shell.engine().memory();
+        let (held, grew) = self.last;
+        let grows = holds.saturating_sub(held);
+        if self.cut_to.is_none() && grows < grew / 4 * 3 {
+            self.cut_to = Some(holds);
+        }
+        self.last = (holds, grows);
     }
 }
 
@@ -212,6 +226,8 @@ fn a_thousand_are_kept_for_and_given_up_again() {
 fn where_memory_is_scarce_what_is_kept_goes_and_nobody_else() {
     let (response, stage, talker) = lost_crowd(3 << 20, 40);
     assert!(response.resumed && response.full_state && response.replayed == 0, "{response:?}");
+    let cut_to = stage.cut_to.expect("something is given up");
+    assert!(cut_to <= stage.limit - stage.limit / TRIM_PART, "{cut_to}: there is room for a while");
     is_given_back(stage, talker);
 }
 

@@ -159,6 +159,8 @@ pub struct Pong {
 pub struct Flushed {
     /// Whether nothing is left.
     pub drained: bool,
+    /// Whether the socket would take more, and has to wait for its next turn.
+    pub is_cut: bool,
     /// Bytes that are left.
     pub left: usize,
     /// Bytes that the socket took.

@@ -493,3 +493,34 @@ proptest! {
         prop_assert!(wire.outbox.replay.as_ref().is_none_or(|replay| replay.len() == 0));
     }
 }
+
+#[test]
+fn a_long_replay_leaves_the_others_their_turn() {
+    let (mut scratch, now) = (Scratch::new(256), Time::START);
+    let mut outbox = Outbox::default();
+    outbox.begin_sequence();
+    outbox.keep_batches();
+    let batches = limits::REPLAY_BYTES / limits::BATCH_BYTES - 1;
+    let body = Body::from(vec![b'x'; limits::BATCH_BYTES].as_slice());
+    let stamp = Stamp { tick: Tick(1), time: WallMs(1), now, encoding: Encoding::Json, deflate: None };
+    for _ in 0..batches {
+        outbox.push(&body, Priority::Normal, None, 1 << 20, now);
+        assert!(outbox.flush(stamp, 1 << 20, &mut Vec::new(), &mut scratch).drained);
+    }
+    let mut player = outbox.part(false);
+    assert_eq!(player.resume(0, Tick(1), WallMs(1)), Some(batches as u32));
+    let mut next = Outbox::default();
+    next.adopt(player);
+    let mut turns = 0;
+    loop {
+        let mut out = Vec::new();
+        let done = next.flush(stamp, 1 << 20, &mut out, &mut scratch);
+        assert!(out.len() <= limits::FLUSH_BYTES + limits::BATCH_BYTES, "{} bytes in one turn", out.len());
+        turns += 1;
+        assert_eq!(done.is_cut, !done.drained, "the socket takes all it is offered");
+        if done.drained {
+            break;
+        }
+    }
+    assert_eq!(turns, (batches * limits::BATCH_BYTES).div_ceil(limits::FLUSH_BYTES));
+}

@@ -10,7 +10,8 @@ use crate::time::{Tick, WallMs};
 use crate::websocket::{Header, OpCode};
 
 impl Outbox {
-    /// Writes what waits, one gathered write for each time round, until nothing is left or the socket takes no more.
+    /// Writes what waits, one gathered write for each time round, until nothing is left, the socket takes no more, or it has
+    /// taken [`limits::FLUSH_BYTES`]: others wait too.
     /// `scratch` is shared by all peers and holds nothing between calls. `limit` as in [`Outbox::push`].
     pub fn flush(
         &mut self,
@@ -37,6 +38,10 @@ impl Outbox {
             done.bytes += taken;
             if taken < scratch.len() {
                 self.unsent.extend_from_slice(&scratch[taken..]);
+                break;
+            }
+            if done.bytes >= limits::FLUSH_BYTES && !self.is_empty() {
+                done.is_cut = true;
                 break;
             }
         }
@@ -94,7 +99,9 @@ impl Outbox {
         let Some((batch, bodies)) = replay.write_next() else { return false };
         let head = BatchHead { seq, tick: batch.tick, time: batch.time };
         let size = (usize::from(batch.packets), batch.bytes as usize);
-        write_batch(head, stamp, size, bodies, scratch);
+        // To compress is dear, and to be sent the same again and again costs a client nothing.
+        let deflate = stamp.deflate.filter(|_| !batch.was_written);
+        write_batch(head, Stamp { deflate, ..stamp }, size, bodies, scratch);
         true
     }
 

@@ -195,7 +195,7 @@ fn decode_plain<P: DeserializeOwned>(contents: &Contents<'_>) -> Result<P, Fault
     let data = contents.data.unwrap_or("{}");
     let mut plain = Plain::new(data);
     let packet = P::deserialize(Packet { name: &contents.name, data, inside: &mut plain })?;
-    if plain.is_at_end() { Ok(packet) } else { Err(Fault::Data(NotPlain)) }
+    if plain.ends() { Ok(packet) } else { Err(Fault::Data(NotPlain)) }
 }
 
 /// Decodes a packet strictly; `data` is JSON.

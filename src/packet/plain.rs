@@ -44,7 +44,7 @@ impl<'de> Plain<'de> {
     }
 
     /// Whether nothing but white space comes behind the value that was read.
-    pub(super) fn is_at_end(mut self) -> bool {
+    pub(super) fn ends(mut self) -> bool {
         self.at.skip_space();
         self.at.is_at_end()
     }
@@ -207,7 +207,7 @@ mod tests {
     fn read<T: DeserializeOwned>(text: &str) -> Option<T> {
         let mut plain = Plain::new(text);
         let value = T::deserialize(&mut plain).ok()?;
-        plain.is_at_end().then_some(value)
+        plain.ends().then_some(value)
     }
 
     #[derive(Debug, PartialEq, Deserialize)]

@@ -238,6 +238,7 @@ fn answered(addr: SocketAddr, path: &str, token: &str, leave: impl Fn(Player)) -
 }
 
 #[test]
+#[allow(clippy::disallowed_methods, reason = "how much may be said depends on how long it takes")]
 fn logging_in_again_is_no_new_allowance() {
     const BURST: u32 = 20;
     let (server, _folder) = start_keeping(|settings| {

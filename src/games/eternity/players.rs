@@ -98,13 +98,6 @@ impl Player {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Slot(u32);
 
-impl Slot {
-    /// Its number: slots are in the order of theirs.
-    pub(super) fn place(self) -> u32 {
-        self.0
-    }
-}
-
 /// The table. It is never iterated in the order of its hash map.
 #[derive(Debug)]
 pub(super) struct Players {

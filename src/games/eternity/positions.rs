@@ -35,9 +35,7 @@ impl Positions {
         }
         // Arrival order within a region would need a stable sort; the order of slots serves as well and is the same
         // in every replay.
-        let by_one_number =
-            |&(region, slot): &(RegionId, Slot)| u64::from(region.0) << 32 | u64::from(slot.place());
-        self.by_region.sort_unstable_by_key(by_one_number);
+        self.by_region.sort_unstable();
         for group in self.by_region.chunk_by(|a, b| a.0 == b.0) {
             let region = group[0].0;
             let movers = group.iter().filter_map(|&(_, slot)| players.get(slot));

@@ -2,8 +2,10 @@
 //! against, which of its own messages it compresses, and how often all that came about.
 //!
 //! A client of a run that compresses offers something else over each of its lines, perhaps nothing, so that it comes back
-//! into another agreement than it was lost with. Its chance is its own: it decides nothing else. What it reads is inflated
-//! once more with no larger a window than it has, which the server's references have to keep to.
+//! into another agreement than it was lost with. Its chance is its own: it decides nothing else.
+//!
+//! Whether the server's references keep to a small window is not seen here, for whoever inflates has the largest: that is
+//! held in the unit tests of `websocket::deflate` and `session::compression`.
 
 use crate::random::Random;
 use crate::websocket::OpCode;
@@ -22,7 +24,7 @@ pub struct Deflated {
     pub read: u64,
     /// Those of them that were sent before, to somebody who has come back.
     pub replayed: u64,
-    /// Those of them that were inflated with a window of less than 15 bits.
+    /// Those of them that went to somebody whose window has less than 15 bits.
     pub narrow: u64,
     /// Lines that were cut under a client that had read a part of a compressed message.
     pub cut_inside: u64,
@@ -71,8 +73,8 @@ pub(super) struct Deflation {
     is_in: bool,
     /// The server's window where it was let in before; `Some(None)`: nothing was agreed on there.
     before: Option<Option<u8>>,
-    /// What has come of a message that is not whole.
-    unread: Vec<u8>,
+    /// The first byte of a frame that is not whole. The server's messages are one frame each.
+    unread: Option<u8>,
     deflater: Deflater,
     counts: Deflated,
 }
@@ -85,7 +87,7 @@ impl Default for Deflation {
             agreed: None,
             is_in: false,
             before: None,
-            unread: Vec::new(),
+            unread: None,
             deflater: Deflater::default(),
             counts: Deflated::default(),
         }
@@ -176,8 +178,8 @@ impl Deflation {
 
     /// The line is lost, and another is opened.
     pub(super) fn reopen(&mut self) {
-        self.counts.cut_inside += u64::from(self.unread.first().is_some_and(|first| first & RSV1 != 0));
-        self.unread = Vec::new();
+        self.counts.cut_inside += u64::from(self.unread.is_some_and(|first| first & RSV1 != 0));
+        self.unread = None;
         (self.agreed, self.is_in) = (None, false);
         if let Some(chance) = &mut self.chance {
             self.offer = Offer::draw(chance);
@@ -200,32 +202,19 @@ impl Deflation {
         Ok(())
     }
 
-    /// Bytes of frames have arrived.
-    pub(super) fn arrive(&mut self, frames: &[u8]) {
-        if self.agreed.is_some() {
-            self.unread.extend_from_slice(frames);
-        }
+    /// More of the server's frames is read, from this byte on.
+    pub(super) fn begin(&mut self, first: u8) {
+        self.unread.get_or_insert(first);
     }
 
-    /// An event was read of what has arrived, of which so many bytes are left. It may have been a compressed batch, and
-    /// one that was sent before.
-    ///
-    /// # Errors
-    /// The server's references leave the window that this client has.
-    pub(super) fn read(&mut self, left: usize, is_deflated: bool, is_replay: bool) -> Result<(), String> {
-        let Some((window, _)) = self.agreed else { return Ok(()) };
-        let rest = self.unread.split_off(self.unread.len() - left);
-        let frame = std::mem::replace(&mut self.unread, rest);
-        if !is_deflated {
-            return Ok(());
+    /// A message or a control frame has come whole: it may have been a compressed batch, and one that was sent before.
+    pub(super) fn read(&mut self, is_deflated: bool, is_replay: bool) {
+        self.unread = None;
+        if let (true, Some((window, _))) = (is_deflated, self.agreed) {
+            self.counts.read += 1;
+            self.counts.replayed += u64::from(is_replay);
+            self.counts.narrow += u64::from(window < MOST_WINDOW_BITS);
         }
-        self.counts.read += 1;
-        self.counts.replayed += u64::from(is_replay);
-        if (LEAST_WINDOW_BITS + 1..MOST_WINDOW_BITS).contains(&window) {
-            self.counts.narrow += 1;
-            return keeps_to(window, payload(&frame));
-        }
-        Ok(())
     }
 
     /// The client is in, perhaps since long before.
@@ -260,61 +249,9 @@ impl Deflation {
     }
 }
 
-/// The payload of a frame of the server's.
-fn payload(frame: &[u8]) -> &[u8] {
-    let head = match frame.get(1) {
-        Some(127) => 10,
-        Some(126) => 4,
-        _ => 2,
-    };
-    frame.get(head..).unwrap_or_default()
-}
-
-/// Inflates a message a few bytes at a time, so that nothing of what it was is within reach but what the window holds.
-///
-/// # Errors
-/// A reference goes further back.
-#[cfg(feature = "deflate")]
-fn keeps_to(window: u8, payload: &[u8]) -> Result<(), String> {
-    use flate2::{Decompress, FlushDecompress, Status};
-
-    let whole = [payload, &TAIL].concat();
-    let mut stream = Decompress::new_with_window_bits(false, window);
-    let mut few = [0; 16];
-    loop {
-        let (taken, made) = (stream.total_in() as usize, stream.total_out());
-        match stream.decompress(&whole[taken..], &mut few, FlushDecompress::None) {
-            Err(error) => {
-                return Err(format!("a message does not keep to a window of {window} bits: {error}"));
-            }
-            Ok(Status::StreamEnd) => return Ok(()),
-            Ok(_) if stream.total_out() == made && stream.total_in() as usize == taken => return Ok(()),
-            Ok(_) => {}
-        }
-    }
-}
-
-/// Nothing is ever compressed in this build.
-#[cfg(not(feature = "deflate"))]
-fn keeps_to(_: u8, _: &[u8]) -> Result<(), String> {
-    Ok(())
-}
-
 #[cfg(all(test, feature = "deflate"))]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_reference_that_leaves_the_window_is_found() {
-        let mut deflater = Deflater::default();
-        let mut chance = Random::new(1);
-        let noise: Vec<u8> = (0..600).map(|_| chance.bits() as u8).collect();
-        let twice = [&noise[..], &noise].concat();
-        let mut small = Vec::new();
-        assert!(deflater.fragment(&twice, &mut small) && small.len() < 800, "it refers 600 bytes back");
-        small.truncate(small.len() - TAIL.len());
-        assert!(keeps_to(10, &small).is_ok() && keeps_to(9, &small).is_err());
-    }
 
     #[test]
     fn what_is_answered_has_been_offered() {

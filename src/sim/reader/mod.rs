@@ -251,17 +251,17 @@ impl<Out: DeserializeOwned> Reader<Out> {
         if self.ending.close.is_some() && !frames.is_empty() {
             return Err(format!("{} bytes behind the Close frame", frames.len()));
         }
-        self.deflation.arrive(&frames);
         let mut input = frames.as_mut_slice();
         while !input.is_empty() {
             let left = input.len();
             let mut is_deflated = false;
+            self.deflation.begin(input[0]);
             let event = websocket.next_inflated_if(&mut input, &mut self.inflater, |_| {
                 is_deflated = true;
                 true
             });
             let Some(Ok(event)) = event else { break };
-            self.deflation.read(input.len(), is_deflated, self.counts.replayed.0 > 0)?;
+            self.deflation.read(is_deflated, self.counts.replayed.0 > 0);
             let is_text = matches!(event, Event::Text(_));
             match event {
                 Event::Text(_) | Event::Binary(_) if is_text != self.encoding.is_text() => {

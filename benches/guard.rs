@@ -23,7 +23,7 @@ mod walkers;
 use crowd::{Crowd, Entry, Sink, message};
 use evertick::games::eternity::{Eternity, Settings, Spawn, World};
 use evertick::net::Service;
-use evertick::packet::{self, BatchHead, Body, ClientControl, ClientTime, Encoding, Kind};
+use evertick::packet::{self, BatchHead, Body, ClientControl, ClientTime, Encoding, Heads, Kind};
 use evertick::sim::opening;
 use evertick::time::Time;
 use evertick::websocket::{Connection, Event, OpCode, Role, encode, encode_masked};
@@ -195,12 +195,12 @@ fn encoding(len: usize) -> Rounds {
 fn batch(encoding: Encoding) -> Rounds {
     let bodies: Vec<Body> = (1..=10).map(|n| Body::from(vec![b'x'; 40 * n].as_slice())).collect();
     let bytes = bodies.iter().map(|body| body.len()).sum();
-    let mut out = Vec::new();
+    let (mut heads, mut out) = (Heads::default(), Vec::new());
     Box::new(move |round| {
         out.clear();
         let head = black_box(BatchHead { seq: 41 + round as u64, tick: 8841, time: 1_700_000_000_000 });
-        let len = head.message_len(encoding, bodies.len(), bodies.len(), bytes);
-        head.begin(encoding, bodies.len(), &mut out);
+        let len = heads.message_len(&head, encoding, bodies.len(), bodies.len(), bytes);
+        heads.begin(&head, encoding, bodies.len(), &mut out);
         for (i, body) in bodies.iter().enumerate() {
             if i > 0 {
                 out.extend_from_slice(packet::separator(encoding));

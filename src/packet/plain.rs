@@ -1,5 +1,5 @@
 //! Decodes JSON that is plain, as clients usually send it: objects, strings without escapes, numbers without an exponent,
-//! `true`, `false` and `null`. It goes through the text once and takes a third of serde_json's instructions, for it
+//! `true`, `false` and `null`. It goes through the text once and keeps nothing of where it is in it, for it
 //! never says what is wrong.
 //!
 //! It only ever says yes: **what it does not decode may be JSON all the same**, and whoever is told so asks serde_json.

@@ -32,6 +32,9 @@ fn names_say_what_is_in_it() {
     complain(found);
 }
 
+/// Where `unsafe` stands: one function of the C library's is called.
+const UNSAFE: [&str; 1] = ["src/net/heap.rs"];
+
 #[test]
 fn nothing_is_left_unfinished() {
     let mut found = Vec::new();
@@ -46,9 +49,8 @@ fn nothing_is_left_unfinished() {
                     "ignore" if before == "[" && matches!(next, "]" | "=") => {
                         "#[ignore]: mend the test or delete it".to_owned()
                     }
-                    "unsafe" => {
-                        "unsafe: the project has none; say in docs/architecture.md what makes it needed, \
-                                 and list the file here"
+                    "unsafe" if !UNSAFE.contains(&file.as_str()) => {
+                        "unsafe: say in docs/architecture.md what makes it needed, and list the file here"
                             .to_owned()
                     }
                     _ => continue,

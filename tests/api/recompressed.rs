@@ -79,7 +79,8 @@ fn what_is_sent_again_is_the_same_whatever_is_agreed_on_then() {
             let (mut ann, again) = enter(&server, after, who);
             assert_eq!((&again["resumed"], &again["full_state"]), (&json!(true), &json!(false)), "{change}");
             assert_eq!(again["replayed"], heard.len(), "{change}");
-            assert_eq!(listen(&mut ann), (heard, then), "{change}");
+            // What was written before is not compressed again.
+            assert_eq!(listen(&mut ann), (heard, [false; 3]), "{change}");
             // It goes on both ways as it is agreed on now.
             let text = "it goes on, ".repeat(30);
             say(&mut ann, &json!({"type": "say", "data": {"text": text}}));

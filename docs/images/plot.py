@@ -118,7 +118,7 @@ def players():
     left.series(0, "the tick's work", ticks)
     left.series(1, "its writing", flushes)
     left.bar(TICK_BAR_MS, "bar for its work")
-    middle = Panel(302, 44, 190, 220, "CPU for a player and tick, µs", most, top(cpu) * 1.3)
+    middle = Panel(302, 44, 190, 220, "CPU for a player and tick, µs", most, top(cpu) * 1.7)
     middle.series(0, "all", cpu)
     middle.series(1, "in user space", user)
     middle.series(3, "the same bytes alone", floor)
@@ -158,7 +158,7 @@ def ratios():
     left, top, width, height = 46, 64, WIDTH - 60, 220
     most = steps(max(1.0, *(float(row["high"] or row["ratio"]) for row in rows)))[-1]
     y = lambda value: top + height * (1 - value / most)
-    parts = [text(12, 20, "Throughput as a share of a plain TCP echo's on the same loop, one core", "title")]
+    parts = [text(12, 20, "Throughput as a share of a plain TCP echo's, one core", "title")]
     for at, server in enumerate(servers):
         parts.append(text(12 + 122 * at, 42, f'<tspan class="s{at}">■</tspan> {server}'))
     parts += key(20 + 122 * len(servers), 42)

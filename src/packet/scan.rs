@@ -29,7 +29,8 @@ pub(super) fn scan<'a>(message: &'a str, key: &str) -> Option<Scanned<'a>> {
         at.skip_space();
         match member {
             "type" => name = Some(at.string()?),
-            "data" => data = Some(at.object()?),
+            // Of two only the last is decoded, and nobody would find out that the first is no JSON.
+            "data" if data.is_none() => data = Some(at.object()?),
             member if member == key => number = Some(at.number()?),
             _ => return None,
         }
@@ -61,7 +62,8 @@ pub(super) fn usual(message: &str, wanted: impl Fn(&str) -> bool) -> Option<Scan
         at.next_member()?;
     }
     at.member("\"data\"")?;
-    let data = message.get(at.next..)?.trim_ascii_end().strip_suffix('}')?;
+    // RFC 8259 section 2: these four are white space, and a form feed is not.
+    let data = message.get(at.next..)?.trim_end_matches([' ', '\n', '\r', '\t']).strip_suffix('}')?;
     data.starts_with('{').then_some(Scanned { number, name, data: Some(data) })
 }
 

@@ -81,6 +81,25 @@ fn of_json_members_of_one_name_the_last_counts() {
     assert_eq!(json(data).expect_err("the last is null").code, Code::Invalid);
 }
 
+/// Both were taken for JSON by the quick ways alone.
+#[test]
+fn a_form_feed_behind_a_message_or_no_json_in_a_first_data_is_malformed() {
+    let data = r#""data":{"position":{"x":1,"y":2},"velocity":{"x":3,"y":4}}"#;
+    assert_eq!(json(&format!(r#"{{"type":"position_update",{data}}}"#)), Ok(UPDATE));
+    for message in [
+        format!("{{\"type\":\"position_update\",{data}}}\x0c"),
+        format!("{{\"type\":\"position_update\",\"id\":7,{data}}} \x0c\n"),
+        format!(r#"{{"type":"position_update","data":{{!}},{data}}}"#),
+        format!(r#"{{"data":{{"a":[1,}}}},{data},"type":"position_update"}}"#),
+    ] {
+        assert_eq!(json(&message).map_err(|fault| fault.code), Err(Code::Malformed), "{message}");
+        assert!(
+            open_usual(Encoding::Json, message.as_bytes())
+                .is_none_or(|usual| usual.game::<Sample>().is_err())
+        );
+    }
+}
+
 #[test]
 fn unknown_json_fields_are_skipped() {
     let deep = format!("{}{}", "[".repeat(500), "]".repeat(500));

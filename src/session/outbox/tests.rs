@@ -524,3 +524,40 @@ fn a_long_replay_leaves_the_others_their_turn() {
     }
     assert_eq!(turns, (batches * limits::BATCH_BYTES).div_ceil(limits::FLUSH_BYTES));
 }
+
+/// Only where a flush is cut is somebody told goodbye in front of what is still to be sent again.
+#[test]
+fn who_is_replaced_while_a_replay_is_cut_hears_the_rest_behind_the_goodbye() {
+    let batches = limits::REPLAY_BYTES / limits::BATCH_BYTES - 1;
+    let name = |at: usize| format!("{at:0>0$}", limits::BATCH_BYTES - 100);
+    for sees_goodbye in [false, true] {
+        let mut outbox = Outbox::default();
+        outbox.begin_sequence();
+        outbox.keep_batches();
+        for at in 1..=batches {
+            push(&mut outbox, &name(at), Priority::Normal, None);
+            assert!(flush(&mut outbox, &mut Vec::new()).drained);
+        }
+        let mut player = outbox.part(false);
+        assert_eq!(player.resume(0, Tick(8), WallMs(2)), Some(batches as u32));
+        let mut line = Outbox::default();
+        line.adopt(player);
+        let mut out = Vec::new();
+        assert!(flush(&mut line, &mut out).is_cut);
+        let first = read(out).len();
+        let mut player = line.part(true);
+        push(&mut line, "disconnect", Priority::Critical, None);
+        let (goodbye, mut out) = (first as u64 + 1, Vec::new());
+        assert!(flush(&mut line, &mut out).drained);
+        assert_eq!(read(out), [batch(goodbye, &["disconnect"])]);
+        let seen = if sees_goodbye { goodbye } else { goodbye - 1 };
+        assert_eq!(player.resume(seen, Tick(8), WallMs(2)), Some((batches - first) as u32));
+        let mut next = Outbox::default();
+        next.adopt(player);
+        push(&mut next, "live", Priority::Normal, None);
+        let mut out = Vec::new();
+        while flush(&mut next, &mut out).is_cut {}
+        let rest = (first + 1..=batches).map(name).chain(["live".to_owned()]);
+        assert_eq!(read(out), (seen + 1..).zip(rest.map(|name| vec![name])).collect::<Vec<_>>());
+    }
+}

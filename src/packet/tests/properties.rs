@@ -56,6 +56,22 @@ fn single(value: Value) -> Value {
     }
 }
 
+/// Members in front of all others, most of them none at all.
+const FIRST: &[&str] = &[
+    "",
+    "",
+    "",
+    "",
+    "\"data\":{},",
+    "\"data\":{!},",
+    "\"id\":null,",
+    "\"id\":01,",
+    "\"type\":\"\",",
+    "\"x\":[],",
+];
+/// What may stand around a message, and what may not.
+const AROUND: &[&str] = &["", "", "", "", " ", "\r\n", "\x0b", "\x0c", "\u{a0}", "}"];
+
 /// Every way in, on bytes that may be anything.
 fn read_everything(encoding: Encoding, bytes: &[u8]) -> Result<(), Unreadable> {
     if let Ok(batch) = read_batch(encoding, bytes) {
@@ -143,6 +159,7 @@ proptest! {
     #[test]
     fn the_quick_way_and_the_thorough_way_agree(
         id: Option<u32>, packet in sample(), pretty: bool, wrong in vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        first in prop::sample::select(FIRST), before in prop::sample::select(AROUND), behind in prop::sample::select(AROUND),
     ) {
         let mut message = client_message(Encoding::Json, Kind::Game, id, &packet);
         if pretty {
@@ -153,6 +170,8 @@ proptest! {
             let at = at.index(message.len());
             message[at] = byte;
         }
+        message.splice(1..1, first.bytes());
+        let message = [before.as_bytes(), &message, behind.as_bytes()].concat();
         let read = |opened: Result<(Option<u32>, json::Contents<'_>), Unreadable>| {
             let read = opened.and_then(|(id, contents)| Ok((id, json::decode::<Sample>(&contents)?)));
             // An `id` behind the fault is known to the quick way only.

@@ -14,6 +14,60 @@ use crate::limits;
 use crate::packet::Body;
 use std::collections::VecDeque;
 
+/// The batches kept for one player, and what is asked of them at every turn: whoever has said everything does not lie in
+/// the caches with all that it holds.
+///
+/// Invariant: `memory` and `is_unwritten` are what the replay would say.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    replay: Option<Box<Replay>>,
+    memory: u32,
+    is_unwritten: bool,
+}
+
+impl Kept {
+    /// The batches, where any were kept.
+    pub(super) fn replay(&self) -> Option<&Replay> {
+        self.replay.as_deref()
+    }
+
+    /// Changes the batches, where any were kept.
+    pub(super) fn change<T>(&mut self, change: impl FnOnce(&mut Replay) -> T) -> Option<T> {
+        let done = self.replay.as_deref_mut().map(change);
+        self.take_note();
+        done
+    }
+
+    /// Keeps a batch behind all others, see [`Replay::keep`].
+    pub(super) fn keep(&mut self, batch: Sealed, bodies: impl Iterator<Item = Body>, written: bool) {
+        self.replay.get_or_insert_default().keep(batch, bodies, written);
+        self.take_note();
+    }
+
+    /// Lets go of all.
+    pub(super) fn clear(&mut self) {
+        *self = Kept::default();
+    }
+
+    /// Whether all of it was written on this connection.
+    #[inline]
+    pub(super) fn is_written(&self) -> bool {
+        !self.is_unwritten
+    }
+
+    /// Bytes of memory it holds, see [`Replay::memory`].
+    #[inline]
+    pub(super) fn memory(&self) -> usize {
+        self.memory as usize
+    }
+
+    fn take_note(&mut self) {
+        let replay = self.replay.as_deref();
+        self.memory = replay.map_or(0, |replay| u32::try_from(replay.memory()).unwrap_or(u32::MAX));
+        self.is_unwritten = replay.is_some_and(|replay| !replay.is_written());
+    }
+}
+
 /// The batches kept for one player.
 #[derive(Debug, Default)]
 pub(super) struct Replay {
@@ -44,6 +98,7 @@ pub(super) struct Sealed {
     pub(super) was_written: bool,
 }
 
+const _: () = assert!(size_of::<Kept>() <= 16, "there are as many of these as connections");
 const _: () = assert!(size_of::<Replay>() <= 96, "everybody who is told anything has one of these");
 const _: () = assert!(size_of::<Sealed>() <= 32, "every player has a second's worth of these");
 const _: () = assert!(limits::BATCH_PACKETS <= u16::MAX as usize);

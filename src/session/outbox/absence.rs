@@ -23,7 +23,7 @@ impl Outbox {
 
     /// Lets go of everything where more waits for an absent player than may.
     fn keep_bounds_away(&mut self) {
-        let bytes = self.bytes + self.replay.as_ref().map_or(0, |replay| replay.bytes());
+        let bytes = self.bytes + self.kept.replay().map_or(0, |replay| replay.bytes());
         if bytes > limits::REPLAY_BYTES || self.queue.len() > limits::LINGERING_PACKETS {
             self.forget();
         }
@@ -36,11 +36,11 @@ impl Outbox {
     pub fn part(&mut self, says_goodbye: bool) -> Outbox {
         let mut player = std::mem::take(self);
         debug_assert!(player.sequenced);
-        let own: VecDeque<Queued> = player.queue.drain(..player.connection).collect();
+        let own: VecDeque<Queued> = player.queue.drain(..player.connection as usize).collect();
         let own_bytes = own.iter().map(|packet| packet.body.len()).sum();
         *self = Outbox {
             bytes: own_bytes,
-            connection: own.len(),
+            connection: own.len() as u32,
             queue: own,
             sequenced: true,
             seq: player.written(),
@@ -75,7 +75,7 @@ impl Outbox {
     ///
     /// Whoever has seen the goodbye has seen its number: what follows comes one number later.
     pub fn resume(&mut self, seq: u64, tick: Tick, time: WallMs) -> Option<u32> {
-        let kept = self.replay.as_ref().map_or(0, |replay| replay.len()) as u64;
+        let kept = self.kept.replay().map_or(0, |replay| replay.len()) as u64;
         let before_oldest = self.seq - kept;
         let saw_goodbye = self.goodbye != 0 && seq == self.goodbye;
         let seen = seq - u64::from(saw_goodbye);
@@ -83,10 +83,10 @@ impl Outbox {
         if !self.keeps || self.has_lost || self.owes_state || !is_held {
             return None;
         }
-        if let Some(replay) = &mut self.replay {
+        self.kept.change(|replay| {
             replay.drop_oldest((seen - before_oldest) as usize);
             replay.rewind();
-        }
+        });
         self.seq += u64::from(saw_goodbye);
         self.goodbye = 0;
         while !self.queue.is_empty() {
@@ -95,7 +95,7 @@ impl Outbox {
             self.seal(batch, tick, time, false);
         }
         self.check();
-        Some(self.replay.as_ref().map_or(0, |replay| replay.len()) as u32)
+        Some(self.kept.replay().map_or(0, |replay| replay.len()) as u32)
     }
 
     /// The player comes back and is told everything afresh: nothing of what was is kept. The numbers go on.
@@ -114,13 +114,13 @@ impl Outbox {
     /// A new connection goes on with a player's part: what waits here belongs to the connection, and a ping goes behind it.
     pub fn adopt(&mut self, player: Outbox) {
         debug_assert!(!self.sequenced, "a connection has one player");
-        self.connection = self.queue.len();
+        self.connection = self.queue.len() as u32;
         self.queue.extend(player.queue);
         self.bytes += player.bytes;
         (self.sequenced, self.greets) = (true, true);
         (self.seq, self.keeps, self.lagging) = (player.seq, player.keeps, player.lagging);
         self.owes_state = player.owes_state;
-        self.replay = player.replay;
+        self.kept = player.kept;
         self.busy = true;
         self.check();
     }
@@ -134,17 +134,17 @@ impl Outbox {
     fn forget(&mut self) {
         self.queue = VecDeque::new();
         (self.bytes, self.connection) = (0, 0);
-        self.replay = None;
+        self.kept.clear();
         self.has_lost = true;
     }
 
     /// Gives memory back that is only for a resume, which is then a full state: what was written and not acknowledged;
     /// and where nobody is there, all that waits.
     pub fn trim(&mut self) {
-        if self.is_away && (self.replay.is_some() || !self.queue.is_empty()) {
+        if self.is_away && (self.kept.replay().is_some() || !self.queue.is_empty()) {
             self.forget();
-        } else if self.replay.as_ref().is_some_and(|replay| replay.is_written()) {
-            self.replay = None;
+        } else if self.kept.is_written() {
+            self.kept.clear();
         }
     }
 
@@ -153,7 +153,7 @@ impl Outbox {
         if self.is_away {
             return self.memory();
         }
-        self.replay.as_ref().filter(|replay| replay.is_written()).map_or(0, |replay| replay.memory())
+        if self.kept.is_written() { self.kept.memory() } else { 0 }
     }
 
     /// Something of the player's was let go of that only a full state makes good.

@@ -13,13 +13,13 @@ impl Outbox {
 
     /// Number of the last batch that was written on this connection.
     pub(super) fn written(&self) -> u64 {
-        let unwritten = self.replay.as_ref().map_or(0, |replay| replay.len() - replay.written());
+        let unwritten = self.kept.replay().map_or(0, |replay| replay.len() - replay.written());
         self.seq - unwritten as u64
     }
 
     /// Whether it is time to ask the peer what it has: something is kept that it was not asked about yet.
     pub fn is_to_ask(&self, now: Time) -> bool {
-        let keeps = self.replay.as_ref().is_some_and(|replay| replay.written() > 0);
+        let keeps = self.kept.replay().is_some_and(|replay| replay.written() > 0);
         keeps && self.asked_about != self.written() && now.since(self.asked) >= limits::ACKNOWLEDGE_INTERVAL
     }
 
@@ -50,9 +50,12 @@ impl Outbox {
         let is_due = self.pongs_due > 0;
         self.pongs_due = self.pongs_due.saturating_sub(1);
         let named = payload.try_into().ok().map(u64::from_be_bytes).filter(|seq| *seq <= self.written());
-        if let (Some(seq), Some(replay)) = (named, &mut self.replay) {
-            let before_oldest = self.seq - replay.len() as u64;
-            replay.drop_oldest(seq.saturating_sub(before_oldest) as usize);
+        if let Some(seq) = named {
+            let last = self.seq;
+            self.kept.change(|replay| {
+                let before_oldest = last - replay.len() as u64;
+                replay.drop_oldest(seq.saturating_sub(before_oldest) as usize);
+            });
         }
         Pong { is_due, names_a_batch: named.is_some() }
     }

@@ -24,7 +24,7 @@ mod absence;
 mod acknowledgement;
 mod writing;
 
-use super::replay::{Replay, make_room};
+use super::replay::{Kept, make_room};
 use crate::packet::{Body, Encoding, Priority};
 use crate::time::{Tick, Time, WallMs};
 use crate::websocket::deflate::Agreed;
@@ -36,7 +36,7 @@ pub struct Outbox {
     queue: VecDeque<Queued>,
     bytes: usize,
     /// How many packets at the front belong to the connection: their batch has `seq` 0.
-    connection: usize,
+    connection: u32,
     /// Whether packets that come now are the player's and their batches are numbered.
     sequenced: bool,
     /// Number of the last numbered batch that was sealed.
@@ -73,7 +73,7 @@ pub struct Outbox {
     /// The batch that it was last asked about.
     asked_about: u64,
     /// What it has not said it has; nothing where it has said so.
-    replay: Option<Box<Replay>>,
+    kept: Kept,
 }
 
 #[derive(Clone, Debug)]
@@ -224,7 +224,7 @@ impl Outbox {
 
     /// From here on batches are numbered: what is queued now belongs to the connection, what follows to the player.
     pub fn begin_sequence(&mut self) {
-        self.connection = self.queue.len();
+        self.connection = self.queue.len() as u32;
         self.sequenced = true;
         self.check();
     }
@@ -251,8 +251,7 @@ impl Outbox {
 
     /// Whether nothing waits.
     pub fn is_empty(&self) -> bool {
-        let is_written = self.replay.as_ref().is_none_or(|replay| replay.is_written());
-        let nothing_whole = self.queue.is_empty() && self.control.is_empty() && is_written;
+        let nothing_whole = self.queue.is_empty() && self.control.is_empty() && self.kept.is_written();
         nothing_whole && self.unsent.is_empty() && self.close.is_empty()
     }
 
@@ -278,7 +277,7 @@ impl Outbox {
             + self.unsent.capacity()
             + self.close.capacity()
             + self.queue.capacity() * size_of::<Queued>()
-            + self.replay.as_ref().map_or(0, |replay| replay.memory())
+            + self.kept.memory()
     }
 
     /// Since when more than half of the hard limit waits.
@@ -289,7 +288,7 @@ impl Outbox {
     /// Drops the packets that wait unsealed: for a peer that is closed because it takes too few. What no goodbye makes
     /// sense without is kept: the first packet of all, and those that belong to the connection once it plays.
     pub fn drop_unsealed(&mut self) {
-        let kept = if self.sequenced { self.connection } else { usize::from(!self.greeted) };
+        let kept = if self.sequenced { self.connection as usize } else { usize::from(!self.greeted) };
         self.has_lost |= self.keeps && self.queue.len() > kept;
         self.queue.truncate(kept);
         self.queue.shrink_to_fit();
@@ -314,15 +313,15 @@ impl Outbox {
         if self.queue.is_empty() {
             self.queue = VecDeque::new();
         }
-        if self.replay.as_ref().is_some_and(|replay| replay.len() == 0) {
-            self.replay = None;
+        if self.kept.replay().is_some_and(|replay| replay.len() == 0) {
+            self.kept.clear();
         }
     }
 
     /// Takes the older packet with this key out of the queue. Its content may have been wider than the newer one's, so
     /// the peer is told everything afresh once it has caught up.
     fn drop_superseded(&mut self, by: &Queued) -> bool {
-        let of_connection = self.connection;
+        let of_connection = self.connection as usize;
         let same = |q: &Queued| (q.supersedes, q.joined) == (by.supersedes, by.joined);
         let found = self.queue.iter().skip(of_connection).position(same);
         let Some(old) = found.and_then(|at| self.queue.remove(of_connection + at)) else { return false };
@@ -340,7 +339,7 @@ impl Outbox {
 
     fn check(&self) {
         debug_assert_eq!(self.bytes, self.queue.iter().map(|q| q.body.len()).sum::<usize>());
-        debug_assert!(self.connection <= self.queue.len());
+        debug_assert!(self.connection as usize <= self.queue.len());
     }
 }
 

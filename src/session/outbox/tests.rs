@@ -292,7 +292,7 @@ impl Wire {
             push(&mut player, name, Priority::Normal, None);
         }
         let replayed = player.resume(self.seq, Tick(8), WallMs(1)).expect("nothing is let go of");
-        assert!(player.replay.as_ref().map_or(0, |replay| replay.len()) as u32 == replayed);
+        assert!(player.kept.replay().map_or(0, |replay| replay.len()) as u32 == replayed);
         self.outbox = Outbox::default();
         push(&mut self.outbox, "connected", Priority::Critical, None);
         self.outbox.adopt(player);
@@ -343,7 +343,7 @@ fn a_ping_names_what_it_follows_and_its_pong_lets_go_of_that() {
     wire.read(usize::MAX);
     assert_eq!(wire.pongs, [1u64.to_be_bytes()], "at most once a second, behind the first batch");
     wire.pong();
-    let kept = |wire: &Wire| wire.outbox.replay.as_ref().map_or(0, |replay| replay.len());
+    let kept = |wire: &Wire| wire.outbox.kept.replay().map_or(0, |replay| replay.len());
     assert_eq!(kept(&wire), 1);
     assert!(!wire.outbox.is_to_ask(Time::from_millis(1999)) && wire.outbox.is_to_ask(second(2)));
     wire.outbox.ping(second(2));
@@ -367,7 +367,7 @@ fn who_does_not_answer_keeps_no_more_than_the_bound() {
         push(&mut wire.outbox, &format!("p{n}"), Priority::Normal, None);
         wire.flush(usize::MAX, Time::START);
     }
-    let replay = wire.outbox.replay.as_ref().expect("something is kept");
+    let replay = wire.outbox.kept.replay().expect("something is kept");
     assert_eq!(replay.len(), limits::REPLAY_BATCHES);
     let mut player = wire.outbox.part(false);
     assert_eq!(player.resume(1000 - limits::REPLAY_BATCHES as u64 - 1, Tick(1), WallMs(1)), None);
@@ -490,7 +490,7 @@ proptest! {
         wire.flush(usize::MAX, now);
         wire.read(usize::MAX);
         wire.pong();
-        prop_assert!(wire.outbox.replay.as_ref().is_none_or(|replay| replay.len() == 0));
+        prop_assert!(wire.outbox.kept.replay().is_none_or(|replay| replay.len() == 0));
     }
 }
 

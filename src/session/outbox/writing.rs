@@ -63,7 +63,7 @@ impl Outbox {
         let wrote = self.write_connection_s(stamp, scratch)
             || self.write_kept(stamp, scratch)
             || self.write_new(stamp, scratch);
-        let is_last = self.queue.is_empty() && self.replay.as_ref().is_none_or(|replay| replay.is_written());
+        let is_last = self.queue.is_empty() && self.kept.is_written();
         if is_last && !self.close.is_empty() {
             scratch.append(&mut self.close);
             self.close = Vec::new();
@@ -82,7 +82,7 @@ impl Outbox {
         if batch.queued == 0 {
             return false;
         }
-        self.connection = self.connection.saturating_sub(batch.queued);
+        self.connection = self.connection.saturating_sub(batch.queued as u32);
         self.write_queued(0, batch, stamp, scratch);
         drop(self.take_queued(batch));
         self.shrink();
@@ -94,15 +94,21 @@ impl Outbox {
 
     /// Writes the next of the batches that were sealed before and are not on this connection yet.
     fn write_kept(&mut self, stamp: Stamp, scratch: &mut Scratch) -> bool {
-        let Some(replay) = &mut self.replay else { return false };
-        let seq = self.seq + 1 - (replay.len() - replay.written()) as u64;
-        let Some((batch, bodies)) = replay.write_next() else { return false };
-        let head = BatchHead { seq, tick: batch.tick, time: batch.time };
-        let size = (usize::from(batch.packets), batch.bytes as usize);
-        // To compress is dear, and to be sent the same again and again costs a client nothing.
-        let deflate = stamp.deflate.filter(|_| !batch.was_written);
-        write_batch(head, Stamp { deflate, ..stamp }, size, bodies, scratch);
-        true
+        if self.kept.is_written() {
+            return false;
+        }
+        let last = self.seq;
+        let written = self.kept.change(|replay| {
+            let seq = last + 1 - (replay.len() - replay.written()) as u64;
+            let (batch, bodies) = replay.write_next()?;
+            let head = BatchHead { seq, tick: batch.tick, time: batch.time };
+            let size = (usize::from(batch.packets), batch.bytes as usize);
+            // To compress is dear, and to be sent the same again and again costs a client nothing.
+            let deflate = stamp.deflate.filter(|_| !batch.was_written);
+            write_batch(head, Stamp { deflate, ..stamp }, size, bodies, scratch);
+            Some(())
+        });
+        written.flatten().is_some()
     }
 
     /// Seals one batch of what waits, as much as one batch holds, and writes it.
@@ -130,8 +136,7 @@ impl Outbox {
             self.bytes -= batch.bytes;
             // One by one: there are few of them, and to drain them is made for many.
             let bodies = (0..batch.queued).map_while(|_| self.queue.pop_front()).map(|packet| packet.body);
-            let replay = self.replay.get_or_insert_default();
-            replay.keep(Sealed::new(tick.0, time.0, batch.packets), bodies, written);
+            self.kept.keep(Sealed::new(tick.0, time.0, batch.packets), bodies, written);
         } else {
             drop(self.take_queued(batch));
         }
@@ -145,7 +150,15 @@ impl Outbox {
 
     /// What goes into the next batch.
     pub(super) fn measure_batch(&self) -> Batch {
-        let most = if self.sequenced && self.connection > 0 { self.connection } else { self.queue.len() };
+        let is_connection_s = self.sequenced && self.connection > 0;
+        let most = if is_connection_s { self.connection as usize } else { self.queue.len() };
+        if !is_connection_s && self.bytes <= limits::BATCH_BYTES {
+            // Nearly always everything fits, and no body has to be looked at.
+            let packets = self.queue.iter().map(|packet| usize::from(packet.packets)).sum();
+            if packets <= limits::BATCH_PACKETS {
+                return Batch { queued: most, packets, bytes: self.bytes };
+            }
+        }
         let mut batch = Batch::default();
         for packet in self.queue.iter().take(most) {
             let next = Batch {

@@ -50,7 +50,7 @@
 //!
 //! | floor | modules |
 //! | --- | --- |
-//! | 0, vocabulary | [`address`] [`ids`] [`limits`] [`outgoing`] [`random`] [`time`] |
+//! | 0, vocabulary | [`address`] [`ids`] [`limits`] [`outgoing`] [`prefetch`] [`random`] [`time`] |
 //! | 1, codecs | [`http`] [`packet`] [`websocket`] |
 //! | 2, sessions | [`account`] [`registry`] [`session`] |
 //! | 3, engine | [`engine`] |
@@ -62,6 +62,7 @@ pub mod address;
 pub mod ids;
 pub mod limits;
 pub mod outgoing;
+pub mod prefetch;
 pub mod random;
 pub mod time;
 

@@ -69,6 +69,7 @@ impl Engine {
     /// The next connection that has something to send, or about which the answer changed.
     pub fn attention(&mut self) -> Option<ConnId> {
         let conn = self.core.attention.pop_front()?;
+        self.core.look_ahead();
         // Here and nowhere else: whoever is written to out of turn keeps its place, or it would stand in line twice.
         if let Some(peer) = self.core.peers.get_mut(conn) {
             peer.queued = false;

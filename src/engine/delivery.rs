@@ -10,9 +10,10 @@ use super::peer::Peer;
 use crate::ids::{ConnId, GameId, RegionId};
 use crate::packet::encoding::EncodeError;
 use crate::packet::{self, Body, Code, Kind, Priority, ServerControl};
+use crate::prefetch::prefetch;
 use crate::registry::Registry;
 use crate::session::Phase;
-use crate::session::outbox::{Outbox, Pushed};
+use crate::session::outbox::{Ahead, Outbox, Pushed};
 use serde::Serialize;
 use std::collections::VecDeque;
 
@@ -91,6 +92,21 @@ impl Core {
 
     fn fail_to_encode(&mut self, error: &EncodeError) {
         self.fail(format!("a packet cannot be encoded and is not sent: {error}"));
+    }
+
+    /// Has fetched what the flushes to come will read, while others are written. Each step finds what the step before it, some
+    /// flushes earlier, has had fetched.
+    #[inline]
+    pub(super) fn look_ahead(&self) {
+        let peer = |ahead: usize| self.attention.get(ahead).and_then(|&conn| self.peers.get(conn));
+        if let Some(peer) = peer(5) {
+            prefetch(peer);
+        }
+        for (ahead, step) in [(3, Ahead::Queue), (2, Ahead::Bodies), (1, Ahead::Bytes)] {
+            if let Some(peer) = peer(ahead) {
+                peer.session.outbox.prefetch(step);
+            }
+        }
     }
 
     /// Queues one control packet for one peer, whatever its phase.

@@ -5,7 +5,7 @@
 //! that 10,000 guests who stand still had left in the heap, 5.7 MB were free, and none of it went back. Asked for it, glibc
 //! returns every whole page: 1,100 bytes of resident memory for each guest in place of 1,580 (`benches/rows.py joined`).
 //!
-//! It is the one place with `unsafe`, for one foreign function that is given a number and touches nothing of ours.
+//! There is `unsafe` for one foreign function that is given a number and touches nothing of ours.
 
 /// Gives whole free pages back to the system; takes some milliseconds for some megabytes, and other threads wait with
 /// what they allocate meanwhile. Whether anything went back: never where the C library is not glibc.

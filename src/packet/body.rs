@@ -10,6 +10,7 @@
 //! [`Bodies::new`] is told; what is more, or larger than `LARGEST`, is allocated when it is needed and freed by the
 //! last who has it. What was not needed for `LIFETIME` is given back.
 
+use crate::prefetch::{LINE, prefetch};
 use crate::time::Time;
 use std::collections::VecDeque;
 use std::ops::Deref;
@@ -37,12 +38,26 @@ impl From<&[u8]> for Body {
 }
 
 impl Body {
+    /// Has fetched where its bytes lie, and how many.
+    #[inline]
+    pub fn prefetch(&self) {
+        prefetch(&*self.0);
+    }
+
+    /// Has the first of its bytes fetched; that more of them are read in a row the processor sees by itself.
+    #[inline]
+    pub fn prefetch_bytes(&self) {
+        self.chunks(LINE).take(FETCHED).for_each(|line| prefetch(&line[0]));
+    }
+
     /// How many have a handle on it, at least 1; without the one that is kept to use its memory again, where there is one.
     pub fn holders(&self) -> usize {
         (Arc::strong_count(&self.0) - 1).max(1)
     }
 }
 
+/// Lines of a body that are fetched before they are read.
+const FETCHED: usize = 6;
 /// Bytes of the largest body that is kept for later.
 const LARGEST: usize = SMALLEST << (SIZES / 4);
 /// What one alone is told is kept for later up to so many bytes.
@@ -95,6 +110,7 @@ impl Bodies {
         let ring = &mut self.rings[size];
         ring.made += 1;
         while let Some((made, mut body)) = ring.bodies.pop_front() {
+            ring.bodies.front().inspect(|(_, next)| next.prefetch());
             if let Some(room) = Arc::get_mut(&mut body.0) {
                 room.clear();
                 room.extend_from_slice(bytes);

@@ -12,7 +12,11 @@
 
 use crate::limits;
 use crate::packet::Body;
+use crate::prefetch::prefetch;
 use std::collections::VecDeque;
+
+/// Bodies between the one that is let go of and the one that is fetched.
+const AHEAD: usize = 6;
 
 /// The batches kept for one player, and what is asked of them at every turn: whoever has said everything does not lie in
 /// the caches with all that it holds.
@@ -170,6 +174,8 @@ impl Replay {
         let Some(batch) = self.sealed.pop_front() else { return };
         for _ in 0..batch.bodies {
             self.bodies.pop_front();
+            // Whoever lets go of one lets go of a second's worth.
+            self.bodies.get(AHEAD).inspect(|later| later.prefetch());
         }
         self.bytes -= batch.bytes as usize;
         self.shares -= batch.share as usize;
@@ -177,6 +183,12 @@ impl Replay {
             self.written -= 1;
             self.written_bodies -= usize::from(batch.bodies);
         }
+    }
+
+    /// Has the places fetched where the next batch will be kept.
+    pub(super) fn prefetch(&self) {
+        self.sealed.back().inspect(|last| prefetch(*last));
+        self.bodies.back().inspect(|last| prefetch(*last));
     }
 
     /// How many batches are kept.

@@ -22,12 +22,14 @@
 
 mod absence;
 mod acknowledgement;
+mod ahead;
 mod writing;
 
 use super::replay::{Kept, make_room};
 use crate::packet::{Body, Encoding, Priority};
 use crate::time::{Tick, Time, WallMs};
 use crate::websocket::deflate::Agreed;
+pub use ahead::Ahead;
 use std::collections::VecDeque;
 
 /// Packets and control bytes on their way to one peer.

@@ -99,8 +99,9 @@ impl Crowd {
             self.turn(progress)?;
         }
         let opening = began.until(&Moment::now(&self.shared.clock));
-        // Asking the server for its status takes time in which nothing is measured.
-        let before = status::ask(&self.target).ok().and_then(Answer::told);
+        // Asking the server for its status takes time in which nothing is measured; for nobody it is not asked.
+        let asked = (self.shared.tally.playing > 0).then(|| status::ask(&self.target));
+        let before = asked.and_then(Result::ok).and_then(Answer::told);
         let from = Mark::set(&self.shared);
         self.shared.tally.pings = Pings::begin(from.at());
         let end = from.at() + SECOND * self.settings.seconds;

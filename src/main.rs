@@ -71,8 +71,8 @@ struct Check {
 /// standard output, with progress on standard error before it.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Exit code 0: all came in and stayed, and every batch came in order. 1: not so, and standard \
-    error says why. 2: there is no report, for the arguments are wrong, nobody answers at the URL, or this machine has not \
+    after_help = "Exit code 0: all came in and stayed, every batch came in order, and the server was there to the end. 1: not \
+    so, and standard error says why. 2: there is no report, for the arguments are wrong, nobody answers at the URL, or this machine has not \
     what the bots need (open files). Ctrl-C or SIGTERM ends the measuring, and the bots leave as ever; a second one exits \
     at once, with 1.\n\nA server with its usual limits takes 16 connections from one \
     address, 10 new ones a second; for a load test start it with\n  evertick --max-players 6000 --max-connections 8000 \

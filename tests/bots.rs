@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "in a test, what cannot be unwrapped has failed")]
 #![cfg(all(feature = "connect4", feature = "eternity", feature = "storage"))]
 
+#[path = "bots/hanging.rs"]
+mod hanging;
 #[path = "bots/scripted.rs"]
 mod scripted;
 

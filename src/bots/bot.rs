@@ -28,6 +28,8 @@ pub(super) struct Bot {
     unsent: Vec<u8>,
     /// When the bot set out.
     since: Time,
+    /// When the poll was asked that last told of something to read.
+    told: Time,
 }
 
 /// A bot's end: why. Whether it was refused or lost is told by how far it had come.
@@ -61,7 +63,7 @@ impl Bot {
         let client = Connection::open(settings, &mut shared.secrets, &mut unsent);
         let client = client.map_err(|error| Gone(error.to_string()))?;
         let (socket, since) = (TcpStream::from_std(socket.into()), shared.now);
-        Ok(Bot { number, socket, client, course: Course::begin(since), unsent, since })
+        Ok(Bot { number, socket, client, course: Course::begin(since), unsent, since, told: Time::START })
     }
 
     /// The socket, to be registered.
@@ -82,6 +84,11 @@ impl Bot {
     /// When it set out.
     pub(super) fn since(&self) -> Time {
         self.since
+    }
+
+    /// A poll that was asked at `asked` tells of something to read; when the one was asked that did so before.
+    pub(super) fn told(&mut self, asked: Time) -> Time {
+        std::mem::replace(&mut self.told, asked)
     }
 
     /// When the ping was sent whose answer has not come.
@@ -205,7 +212,7 @@ impl Bot {
         self.flush(shared)
     }
 
-    /// Measures how long an answer takes, where none is awaited.
+    /// Measures how long an answer takes; where one is awaited, this ping is reckoned when it comes: see `pings`.
     pub(super) fn ping(&mut self, shared: &mut Shared) -> Result<(), Gone> {
         if !self.is_playing() || self.course.pinged.is_some() {
             return Ok(());

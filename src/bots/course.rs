@@ -42,7 +42,7 @@ impl Course {
         self.heard = shared.now;
         shared.count(batch);
         if let Some(sent) = self.answered(batch) {
-            shared.tally.measure(shared.clock.now().since(sent), shared.looked.since(sent));
+            shared.tally.pings.answered(sent, shared.clock.now(), shared.looks.latest());
         }
         match self.stage {
             Stage::Joining | Stage::LetIn => self.join(batch, shared),

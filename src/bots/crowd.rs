@@ -2,9 +2,12 @@
 
 use super::bot::{Bot, Gone};
 use super::measuring::{Mark, Run, report};
+use super::opening::{OPENINGS, Opening};
+use super::pings::{EVERY, Pings, pingers};
+use super::processor::Moment;
 use super::report::Report;
 use super::rhythm::Rhythm;
-use super::status;
+use super::status::{self, Answer};
 use super::surroundings::Shared;
 use super::tally::{count, total};
 use super::target::Target;
@@ -14,20 +17,12 @@ use crate::limits::RECEIVE_BUFFER;
 use crate::net::Clock;
 use crate::random::Secrets;
 use crate::time::Time;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Events, Poll};
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
-/// Bots that set out in a second, at most.
-const OPENINGS: u64 = 1000;
-/// Bots on their way in at once.
-const OPENING_AT_ONCE: usize = 128;
-/// How long a bot may take to come in.
-const OPENING_TIME: Duration = Duration::from_secs(10);
-/// Bots that measure the latency, at most.
-const PINGERS: u32 = 200;
 /// One bot in so many talks...
 const TALKERS: u32 = 20;
 /// ...once in such a time, far below what the rules allow.
@@ -38,7 +33,7 @@ const LATE: Duration = Duration::from_millis(200);
 const LEAVING_TIME: Duration = Duration::from_secs(2);
 /// A crowd of more than [`FEW`] rests so long between two looks at its sockets. Whoever waits in a poll is woken by each
 /// message, and on one machine it is the server's core that pays for the waking; no server pays that for clients
-/// elsewhere. A latency contains the rest, and the time in which the bot's turn had not come: see `Shared::looked`.
+/// elsewhere. A latency contains the rest, and the time in which the bot's turn had not come: see `looking`.
 const REST: Duration = Duration::from_micros(250);
 /// Bots that need no rest: they are woken by what comes.
 pub(super) const FEW: u32 = 200;
@@ -47,22 +42,22 @@ const EVENTS: usize = 256;
 
 /// All bots of a run.
 pub(super) struct Crowd {
-    settings: Settings,
-    target: Target,
-    client: client::Settings,
-    poll: Poll,
+    pub(super) settings: Settings,
+    pub(super) target: Target,
+    pub(super) client: client::Settings,
+    pub(super) poll: Poll,
     events: Events,
     buffer: Vec<u8>,
-    bots: Vec<Option<Bot>>,
-    /// How many are on their way in.
-    opening: usize,
-    shared: Shared,
-    rhythms: Rhythms,
+    /// By their numbers; `None` is one that did not set out, or has come to its end.
+    pub(super) bots: Vec<Option<Bot>>,
+    pub(super) opening: Opening,
+    pub(super) shared: Shared,
+    pub(super) rhythms: Rhythms,
 }
 
 /// What is due when.
-struct Rhythms {
-    open: Rhythm,
+pub(super) struct Rhythms {
+    pub(super) open: Rhythm,
     step: Rhythm,
     chat: Rhythm,
     ping: Rhythm,
@@ -90,7 +85,7 @@ impl Crowd {
             events: Events::with_capacity(EVENTS),
             buffer: vec![0; RECEIVE_BUFFER],
             bots: Vec::new(),
-            opening: 0,
+            opening: Opening::begin(clock.now()),
             shared: Shared::new(clock, Secrets::new(key), settings),
             rhythms,
         })
@@ -99,23 +94,26 @@ impl Crowd {
     /// Opens, measures, leaves; measures no further once `stop` is raised.
     pub(super) fn run(mut self, stop: &AtomicBool, progress: &mut dyn FnMut(&str)) -> Result<Report, Error> {
         let stopped = || stop.load(Ordering::SeqCst);
-        let began = self.shared.now;
-        while (self.bots.len() < self.settings.count as usize || self.opening > 0) && !stopped() {
+        let began = Moment::now(&self.shared.clock);
+        while self.is_opening() && !stopped() {
             self.turn(progress)?;
         }
-        let from = Mark::set(&self.target, &self.shared);
-        self.shared.tally.begin_measuring();
-        let end = from.at + SECOND * self.settings.seconds;
+        let opening = began.until(&Moment::now(&self.shared.clock));
+        // Asking the server for its status takes time in which nothing is measured; for nobody it is not asked.
+        let asked = (self.shared.tally.playing > 0).then(|| status::ask(&self.target));
+        let before = asked.and_then(Result::ok).and_then(Answer::told);
+        let from = Mark::set(&self.shared);
+        self.shared.tally.pings = Pings::begin(from.at());
+        let end = from.at() + SECOND * self.settings.seconds;
         while self.shared.now < end && self.shared.tally.playing > 0 && !stopped() {
             self.turn(progress)?;
         }
         let interrupted = stopped() && self.shared.now < end;
-        self.measure_those_who_wait();
-        // Asking the server for its status takes time in which nothing is measured.
-        let mut to = Mark::set(&self.target, &self.shared);
-        to.at = self.shared.now;
-        let run = Run { settings: &self.settings, opening: from.at.since(began), interrupted };
-        let report = report(&run, &self.shared.tally, &from, to);
+        let to = Mark::set(&self.shared);
+        self.measure_those_who_wait(to.at());
+        let after = status::ask(&self.target).unwrap_or(Answer::None);
+        let run = Run { settings: &self.settings, opening, interrupted, before, after };
+        let report = report(run, &self.shared.tally, &from, &to);
         self.leave()?;
         Ok(report)
     }
@@ -173,6 +171,9 @@ impl Crowd {
                 if event.is_writable() {
                     bot.writable(shared)?;
                 }
+                if event.is_readable() {
+                    shared.looks.again(bot.told(asked));
+                }
                 if event.is_readable() || event.is_error() {
                     bot.readable(event.is_read_closed() || event.is_error(), &mut buffer, shared)?;
                 }
@@ -180,21 +181,21 @@ impl Crowd {
             });
         }
         if events.iter().count() < EVENTS {
-            self.shared.looked = asked;
+            self.shared.looks.emptied(asked);
         }
         (self.buffer, self.events) = (buffer, events);
         Ok(())
     }
 
     /// Has one bot do something, if it is there, and takes it out if that was its end.
-    fn with(&mut self, bot: usize, act: impl FnOnce(&mut Bot, &mut Shared) -> Result<(), Gone>) {
+    pub(super) fn with(&mut self, bot: usize, act: impl FnOnce(&mut Bot, &mut Shared) -> Result<(), Gone>) {
         let Some(place) = self.bots.get_mut(bot) else { return };
         let Some(bot) = place else { return };
         let (was_playing, was_opening) = (bot.is_playing(), bot.is_opening());
         let result = act(bot, &mut self.shared);
         let (is_playing, is_opening) = (bot.is_playing(), bot.is_opening());
         let tally = &mut self.shared.tally;
-        self.opening -= usize::from(was_opening && (result.is_err() || !is_opening));
+        self.opening.under_way -= usize::from(was_opening && (result.is_err() || !is_opening));
         tally.playing -= u32::from((was_playing || is_playing) && (result.is_err() || !is_playing));
         let Err(Gone(why)) = result else { return };
         *place = None;
@@ -205,56 +206,11 @@ impl Crowd {
         }
     }
 
-    fn open_some(&mut self, now: Time) {
-        // What could not be done in time is not made up for.
-        self.rhythms.open.skip(now, SECOND / 10);
-        while self.bots.len() < self.settings.count as usize && self.opening < OPENING_AT_ONCE {
-            if self.rhythms.open.take(now).is_none() {
-                return;
-            }
-            let number = self.bots.len() as u32;
-            let way = (self.target.address, self.target.source(number));
-            let bot = Bot::open(number, way, &self.client, &mut self.shared).and_then(|mut bot| {
-                let interest = Interest::READABLE | Interest::WRITABLE;
-                self.poll.registry().register(bot.socket(), Token(number as usize), interest)?;
-                Ok(bot)
-            });
-            match bot {
-                Ok(bot) => {
-                    self.opening += 1;
-                    self.bots.push(Some(bot));
-                }
-                Err(Gone(why)) => {
-                    count(&mut self.shared.tally.refused, why);
-                    self.bots.push(None);
-                }
-            }
-        }
-    }
-
-    /// Bots that do not get in are not waited for any longer.
-    fn give_up(&mut self, now: Time) {
-        if self.opening == 0 {
-            return;
-        }
-        for bot in 0..self.bots.len() {
-            self.with(bot, |bot, shared| {
-                if !bot.is_opening() || now.since(bot.since()) < OPENING_TIME {
-                    return Ok(());
-                }
-                let why = bot.hindrance().to_owned();
-                bot.leave(shared).and(Err(Gone(why)))
-            });
-        }
-    }
-
     /// Whoever still waits for an answer has waited this long at least.
-    fn measure_those_who_wait(&mut self) {
-        let Shared { now, looked, tally, .. } = &mut self.shared;
+    fn measure_those_who_wait(&mut self, now: Time) {
+        let Shared { looks, tally, .. } = &mut self.shared;
         for sent in self.bots.iter().flatten().filter_map(Bot::waits_since) {
-            if now.since(sent) >= SECOND {
-                tally.measure(now.since(sent), looked.since(sent));
-            }
+            tally.pings.unanswered(sent, now, looks.latest());
         }
     }
 
@@ -289,7 +245,7 @@ impl Rhythms {
             open: Rhythm::new(now, OPENINGS, SECOND),
             step: Rhythm::new(now, u64::from(count) * u64::from(move_rate), SECOND),
             chat: Rhythm::new(now, u64::from(count.div_ceil(TALKERS)), TALK),
-            ping: Rhythm::new(now, u64::from(pingers(count).0), SECOND),
+            ping: Rhythm::new(now, u64::from(pingers(count).0), EVERY),
             second: Rhythm::new(now, 1, SECOND),
         }
     }
@@ -302,12 +258,6 @@ impl Rhythms {
     }
 }
 
-/// How many bots measure, and how many stand between two of them.
-fn pingers(count: u32) -> (u32, u32) {
-    let apart = count.div_ceil(PINGERS).max(1);
-    (count.div_ceil(apart), apart)
-}
-
 /// Lets the process open as many files as its bots need.
 fn allow_files(bots: u32) -> Result<(), Error> {
     const OTHERS: u64 = 32;
@@ -317,22 +267,5 @@ fn allow_files(bots: u32) -> Result<(), Error> {
             Err(Error::System(format!("--count {bots}: the system allows {limit} open files")))
         }
         _ => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn those_who_measure_are_spread_over_all() {
-        assert_eq!(pingers(1), (1, 1));
-        assert_eq!(pingers(200), (200, 1));
-        assert_eq!(pingers(201), (101, 2));
-        assert_eq!(pingers(5000), (200, 25));
-        for count in 1..3000 {
-            let (pingers, apart) = pingers(count);
-            assert!(pingers <= PINGERS && (pingers - 1) * apart < count);
-        }
     }
 }

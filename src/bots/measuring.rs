@@ -1,60 +1,56 @@
 //! From two states of the counters to a report: what came in between, by the time that passed.
 
 use super::crowd::FEW;
+use super::processor::{Moment, Stretch};
 use super::report::Report;
-use super::status::{self, ServerStatus};
+use super::status::{Answer, ServerStatus};
 use super::surroundings::Shared;
 use super::tally::{Tally, Traffic};
-use super::target::Target;
 use super::{Settings, WHOLE};
 use crate::time::Time;
-use std::time::Duration;
-
-/// Seconds below which the share of a core says nothing: the system tells processor time in hundredths of a second.
-const BRIEF: f64 = 0.5;
 
 /// The state at one moment.
 pub(super) struct Mark {
-    pub(super) at: Time,
+    moment: Moment,
     traffic: Traffic,
-    cpu: Option<Duration>,
-    server: Option<ServerStatus>,
 }
 
 /// What a run was, beside its counters.
 pub(super) struct Run<'r> {
     pub(super) settings: &'r Settings,
-    /// How long the bots took to come in.
-    pub(super) opening: Duration,
+    /// From the beginning until all were in, or had failed.
+    pub(super) opening: Stretch,
     pub(super) interrupted: bool,
+    /// The server's status before the measuring, and what came of asking for it behind.
+    pub(super) before: Option<ServerStatus>,
+    pub(super) after: Answer,
 }
 
 impl Mark {
-    /// Asks the server for its status first, then reads the clock.
-    pub(super) fn set(target: &Target, shared: &Shared) -> Mark {
-        Mark {
-            server: status::ask(target).unwrap_or_default(),
-            at: shared.clock.now(),
-            traffic: shared.tally.traffic,
-            cpu: cpu_time(),
-        }
+    pub(super) fn set(shared: &Shared) -> Mark {
+        Mark { moment: Moment::now(&shared.clock), traffic: shared.tally.traffic }
+    }
+
+    pub(super) fn at(&self) -> Time {
+        self.moment.at
     }
 }
 
 /// The report of what happened between two marks.
-pub(super) fn report(run: &Run<'_>, tally: &Tally, from: &Mark, to: Mark) -> Report {
+pub(super) fn report(run: Run<'_>, tally: &Tally, from: &Mark, to: &Mark) -> Report {
     let Settings { url, count, encoding, .. } = run.settings;
-    let seconds = to.at.since(from.at).as_secs_f64();
+    let measured = from.moment.until(&to.moment);
     let traffic = to.traffic.since(&from.traffic);
     // Of no time at all there are no rates; nothing came in it either.
-    let per_second = |number: f64| number / seconds.max(1e-3);
-    let cpu = from.cpu.zip(to.cpu).filter(|_| seconds >= BRIEF);
+    let per_second = |number: f64| number / measured.seconds.max(1e-3);
     Report {
         url: url.clone(),
         encoding: encoding.subprotocol().trim_start_matches("evertick.v1.").to_owned(),
         count: *count,
-        opening_seconds: run.opening.as_secs_f64(),
-        seconds,
+        opening_seconds: run.opening.seconds,
+        opening_cpu: run.opening.used,
+        opening_cpu_waited: run.opening.waited,
+        seconds: measured.seconds,
         interrupted: run.interrupted,
         joined: tally.joined,
         refused: tally.refused.clone(),
@@ -67,10 +63,13 @@ pub(super) fn report(run: &Run<'_>, tally: &Tally, from: &Mark, to: Mark) -> Rep
         bytes_out_per_s: per_second(traffic.bytes_out as f64),
         batches_per_s: per_second(traffic.batches as f64),
         batches_per_tick: traffic.batches_per_tick(),
-        latency_us: tally.latency(),
-        latency_at_least_us: tally.least_latency().filter(|_| *count > FEW),
-        server: to.server.map(|server| since(server, from.server.as_ref())),
-        cpu: cpu.map(|(from, to)| to.saturating_sub(from).as_secs_f64() / seconds),
+        latency_us: tally.pings.latency(),
+        latency_at_least_us: tally.pings.least().filter(|_| *count > FEW),
+        silent_seconds: (tally.playing > 0).then(|| to.at().since(tally.heard).as_secs_f64()),
+        answered: run.after != Answer::None,
+        server: run.after.told().map(|server| since(server, run.before.as_ref())),
+        cpu: measured.used,
+        cpu_waited: measured.waited,
         steps: traffic.steps,
         skipped: traffic.skipped,
     }
@@ -83,21 +82,6 @@ fn since(mut server: ServerStatus, from: Option<&ServerStatus>) -> ServerStatus 
     server
 }
 
-/// Processor time that the process has used, where the system tells.
-fn cpu_time() -> Option<Duration> {
-    #[cfg(target_os = "linux")]
-    {
-        // proc(5): utime and stime are the 14th and 15th field, in clock ticks of 1/100 s; the second field is in
-        // parentheses and may hold anything.
-        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
-        let mut fields = stat.rsplit_once(") ")?.1.split(' ').skip(11);
-        let mut ticks = || fields.next()?.parse::<u64>().ok();
-        Some(Duration::from_millis(10 * (ticks()? + ticks()?)))
-    }
-    #[cfg(not(target_os = "linux"))]
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -108,8 +92,13 @@ mod tests {
         Settings { url, count, seconds: 10, move_rate: 10, encoding: Encoding::Json, stay: false }
     }
 
+    fn run(settings: &Settings) -> Run<'_> {
+        let opening = Stretch { seconds: 1.5, used: Some(0.3), waited: None };
+        Run { settings, opening, interrupted: false, before: None, after: Answer::Other }
+    }
+
     fn mark(ms: u64, traffic: Traffic) -> Mark {
-        Mark { at: Time::from_millis(ms), traffic, cpu: Some(Duration::from_millis(ms / 2)), server: None }
+        Mark { moment: Moment::for_tests(ms, ms / 2, ms / 4), traffic }
     }
 
     #[test]
@@ -118,31 +107,35 @@ mod tests {
         let to = Traffic { packets_out: 50, batches: 30, bytes_in: 25, steps: 9, ..Traffic::default() };
         let to = Traffic { sampled: 4, sampled_packets: 8, player_ticks: 20, ..to };
         let settings = settings(300);
-        let run = Run { settings: &settings, opening: Duration::from_millis(1500), interrupted: false };
-        let mut tally = Tally::default();
-        tally.measure(Duration::from_micros(9), Duration::from_micros(4));
-        let told = report(&run, &tally, &mark(1500, from), mark(3500, to));
-        assert_eq!((told.opening_seconds, told.seconds, told.cpu), (1.5, 2.0, Some(0.5)));
+        let heard = Time::from_millis(3000);
+        let mut tally = Tally { playing: 1, heard, ..Tally::default() };
+        tally.pings.answered(Time::from_micros(1), Time::from_micros(10), Time::from_micros(5));
+        let (from, to) = (mark(1500, from), mark(3500, to));
+        let told = report(run(&settings), &tally, &from, &to);
+        assert_eq!((told.seconds, told.cpu, told.cpu_waited), (2.0, Some(0.5), Some(0.25)));
+        let opening = (told.opening_seconds, told.opening_cpu, told.opening_cpu_waited);
+        assert_eq!(opening, (1.5, Some(0.3), None));
         assert_eq!((told.packets_out_per_s, told.batches_per_s, told.bytes_in_per_s), (20.0, 10.0, 10.0));
         assert_eq!((told.packets_in_per_s, told.batches_sampled), (Some(20.0), Some(4)));
         assert_eq!((told.batches_per_tick, told.steps), (Some(1.0), 2));
         assert_eq!(told.latency_us.zip(told.latency_at_least_us).map(|(a, b)| (a.p50, b.p50)), Some((9, 4)));
+        assert_eq!((told.silent_seconds, told.answered, &told.server), (Some(0.5), true, &None));
         let few = Settings { count: 200, ..settings.clone() };
-        let told = report(&Run { settings: &few, ..run }, &tally, &mark(1500, from), mark(3500, to));
+        let told = report(run(&few), &tally, &from, &to);
         assert_eq!((told.batches_sampled, told.latency_at_least_us), (None, None));
     }
 
     #[test]
     fn of_no_time_at_all_nothing_is_made_up() {
         let settings = settings(3);
-        let run = Run { settings: &settings, opening: Duration::ZERO, interrupted: true };
-        let at = || mark(100, Traffic::default());
-        let told = report(&run, &Tally::default(), &at(), at());
+        let at = mark(100, Traffic::default());
+        let told = report(Run { after: Answer::None, ..run(&settings) }, &Tally::default(), &at, &at);
         assert_eq!(
             (told.seconds, told.cpu, told.packets_in_per_s, told.batches_per_tick),
             (0.0, None, None, None)
         );
         assert_eq!((told.packets_out_per_s, told.latency_us), (0.0, None));
+        assert_eq!((told.silent_seconds, told.answered), (None, false));
     }
 
     #[test]
@@ -155,11 +148,5 @@ mod tests {
         assert_eq!(since(status(7), Some(&status(3))), status(4));
         assert_eq!(since(status(7), None), status(7));
         assert_eq!(since(status(1), Some(&status(3))), status(0), "another server by now");
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn processor_time_is_told() {
-        assert!(cpu_time().is_some_and(|cpu| cpu < Duration::from_secs(3600)));
     }
 }

@@ -11,21 +11,27 @@
 //! Bots are honest: they keep to their location (or to the region they came in by), walk slower than they may, and
 //! stand still while the server is silent, for a server that is behind cannot have seen where they went.
 //!
-//! In the order of a run: `target` reads the URL, `crowd` is the loop, `bot` one guest in it, `course` how far that has
-//! come, `walk` where it goes, `surroundings` what all have in common, `rhythm` when something is due, `tally` what is counted,
-//! `status` what the server says of itself, `measuring` what becomes of both, `report` the end. For whoever runs them
-//! there is `docs/bots.md`.
+//! In the order of a run: `target` reads the URL, `crowd` is the loop, `opening` its part that brings the bots in, `bot` one
+//! guest, `course` how far that has come, `walk` where it goes, `surroundings` what all have in common, `rhythm` when something
+//! is due, `tally` what is counted, `pings` how long answers take, `looking` how long at least, `processor` what the bots had of a
+//! core, `status` what the server says of itself, `measuring` what becomes of it all, `report` the end, `verdict` whether it
+//! is a good one. For whoever runs them there is `docs/bots.md`.
 
 mod bot;
 mod course;
 mod crowd;
+mod looking;
 mod measuring;
+mod opening;
+mod pings;
+mod processor;
 mod report;
 mod rhythm;
 mod status;
 mod surroundings;
 mod tally;
 mod target;
+mod verdict;
 mod walk;
 
 pub use report::{Latency, Report};

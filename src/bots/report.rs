@@ -1,18 +1,10 @@
 //! What a run found, as a table for people and as one JSON object for programs.
 
 use super::status::ServerStatus;
-use super::tally::{ByReason, total};
-use crate::packet::Code;
+use super::tally::ByReason;
+use super::verdict::counted;
 use serde::{Deserialize, Serialize};
 use std::fmt;
-
-/// A share of one core above which the bots are taken to be the bottleneck.
-const BUSY: f64 = 0.9;
-/// A share of the steps above which, being too late, the same is said.
-const LATE: f64 = 0.01;
-
-/// Connections that a server needs beside those of the bots, at least: for its status, and for those that go.
-const OTHERS: u32 = 64;
 
 /// What a run found. Rates are over the seconds that were measured; as JSON it is the object that `--json` prints.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +18,10 @@ pub struct Report {
     pub count: u32,
     /// Seconds until all were in, or had failed.
     pub opening_seconds: f64,
+    /// As `cpu`, until then.
+    pub opening_cpu: Option<f64>,
+    /// As `cpu_waited`, until then.
+    pub opening_cpu_waited: Option<f64>,
     /// Seconds measured: fewer than asked for where the run was interrupted, or nobody was left in the world.
     pub seconds: f64,
     /// Whether a signal ended the run before its time.
@@ -54,16 +50,24 @@ pub struct Report {
     /// Batches for one bot in one tick of the server, of the bots that were in the world in that tick; null where no tick
     /// has passed.
     pub batches_per_tick: Option<f64>,
-    /// From a `ping` until its `pong` was read; null where none was answered. In a crowd of more than 200 it contains the
-    /// 250 us for which the bots rest between two looks at their sockets, and what they do before they come to this one.
+    /// From when a `ping` was due until its `pong` was read, or that of the one before, if it could not be sent for that; null
+    /// where none was answered. In a crowd of more than 200 it contains the 250 us for which the bots rest between two
+    /// looks at their sockets, and what they do before they come to this one.
     pub latency_us: Option<Latency>,
-    /// The same until the last look that found no `pong`: what was measured is not below this, and not above
-    /// `latency_us`. Null with up to 200 bots, who are woken by what comes.
+    /// The same until the latest moment of which the bots know that the `pong` was not there yet, 0 where that is before the
+    /// `ping`: what was measured is not below this, and not above `latency_us`. Null with up to 200 bots, who are woken by
+    /// what comes.
     pub latency_at_least_us: Option<Latency>,
-    /// What the server says of itself; null where it says nothing.
+    /// Seconds at the end in which no bot heard a batch; null where none was left in the world.
+    pub silent_seconds: Option<f64>,
+    /// Whether the server answered when it was asked for its status at the end, be it by refusing.
+    pub answered: bool,
+    /// What the server says of itself at the end; null where it does not.
     pub server: Option<ServerStatus>,
     /// The share of one core that the bots used; null where the system does not tell, or of less than half a second.
     pub cpu: Option<f64>,
+    /// The share of the time in which they could have gone on and had no core to do so; null in the same way.
+    pub cpu_waited: Option<f64>,
     /// Steps that were due of the bots asked for, in the world or not.
     pub steps: u64,
     /// Those of them that the bots did not take because they were more than 200 ms too late.
@@ -81,71 +85,6 @@ pub struct Latency {
     pub p99: u32,
     /// 999 of 1,000 took no longer.
     pub p999: u32,
-}
-
-impl Report {
-    /// Why the run failed: not everybody came in, or stayed, or got its batches in order. `None`: all is well.
-    pub fn failure(&self) -> Option<String> {
-        let missing = u64::from(self.count.saturating_sub(self.joined));
-        let reasons = [
-            (missing, "not in the world", &self.refused),
-            (total(&self.lost), "lost", &self.lost),
-            (self.out_of_order, "with batches out of order", &ByReason::new()),
-        ];
-        let told = reasons.iter().filter(|(bots, ..)| *bots > 0).map(|(bots, what, reasons)| {
-            let reasons = listed(reasons);
-            let why = if reasons.is_empty() { String::new() } else { format!(" ({reasons})") };
-            format!("{bots} of {} bots {what}{why}", self.count)
-        });
-        Some(told.collect::<Vec<_>>().join("; ")).filter(|told| !told.is_empty())
-    }
-
-    /// What is to be said where the figures are the bots' limit and not the server's.
-    pub fn bottleneck(&self) -> Option<String> {
-        let late = self.skipped as f64 / self.steps.max(1) as f64;
-        let busy = self.cpu.is_some_and(|cpu| cpu > BUSY);
-        if !busy && late <= LATE {
-            return None;
-        }
-        let used = self.cpu.map_or_else(String::new, |cpu| format!(", {:.0} % of a core used", cpu * 100.0));
-        let remedy = if busy { "" } else { "; give them a core of their own" };
-        Some(format!(
-            "the bots were the bottleneck: {} of {} steps too late ({:.1} %){used}; latencies and rates are theirs{remedy}",
-            self.skipped,
-            self.steps,
-            late * 100.0
-        ))
-    }
-
-    /// What to start the server with where its limits were what kept bots out.
-    pub fn remedy(&self) -> Option<String> {
-        // Whoever raises one limit of an address meets the other next.
-        let address = "--connect-rate 0 --max-connections-per-ip 0".to_owned();
-        let connections = format!("--max-connections {}", self.count.saturating_add(OTHERS));
-        let players = format!("--max-players {}", self.count);
-        let is_told = |codes: &[Code]| codes.iter().any(|code| self.refused.contains_key(code.name()));
-        let flags = [
-            (is_told(&[Code::ConnectingTooFast, Code::TooManyConnections]), address),
-            (is_told(&[Code::Busy]), connections),
-            (is_told(&[Code::WorldFull]), players),
-        ];
-        let flags: Vec<String> = flags.into_iter().filter(|(met, _)| *met).map(|(_, flag)| flag).collect();
-        let flags = Some(flags.join(" ")).filter(|flags| !flags.is_empty())?;
-        Some(format!("the server keeps to its limits: start it with {flags}, or run fewer bots"))
-    }
-}
-
-/// `code: 3, other: 1`.
-fn listed(reasons: &ByReason) -> String {
-    reasons.iter().map(|(why, bots)| format!("{why}: {bots}")).collect::<Vec<_>>().join(", ")
-}
-
-/// `4`, or `4 (code: 3, other: 1)`.
-fn counted(reasons: &ByReason) -> String {
-    match total(reasons) {
-        0 => "0".to_owned(),
-        number => format!("{number} ({})", listed(reasons)),
-    }
 }
 
 fn ms(us: u32) -> String {
@@ -169,7 +108,9 @@ impl fmt::Display for Report {
         self.traffic(&mut row)?;
         self.latency(&mut row)?;
         self.server(&mut row)?;
-        row("bots' CPU", known(self.cpu, |cpu| format!("{:.0} % of a core", cpu * 100.0)))?;
+        let waited = self.cpu_waited.map(|waited| format!(", {:.0} % waited for one", waited * 100.0));
+        let cpu = |cpu| format!("{:.0} % of a core{}", cpu * 100.0, waited.unwrap_or_default());
+        row("bots' CPU", known(self.cpu, cpu))?;
         row("bots' steps too late", format!("{} of {}", self.skipped, self.steps))
     }
 }
@@ -211,15 +152,18 @@ impl Report {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn report() -> Report {
+    /// Of a run in which all went well.
+    pub(in crate::bots) fn report() -> Report {
         Report {
             url: "ws://127.0.0.1:8080/ws".to_owned(),
             encoding: "json".to_owned(),
             count: 100,
             opening_seconds: 0.25,
+            opening_cpu: None,
+            opening_cpu_waited: None,
             seconds: 60.0,
             interrupted: false,
             joined: 100,
@@ -235,16 +179,18 @@ mod tests {
             batches_per_tick: Some(1.0),
             latency_us: Some(Latency { samples: 6000, p50: 150, p99: 1800, p999: 4250 }),
             latency_at_least_us: None,
+            silent_seconds: Some(0.05),
+            answered: true,
             server: None,
             cpu: Some(0.25),
+            cpu_waited: Some(0.01),
             steps: 60_000,
             skipped: 600,
         }
     }
 
     #[test]
-    fn a_good_run_is_one() {
-        assert_eq!((report().failure(), report().bottleneck()), (None, None));
+    fn a_run_is_a_table_and_an_object() {
         let table = report().to_string();
         for line in [
             "joined                 100 of 100 in 0.2 s",
@@ -252,24 +198,13 @@ mod tests {
             "measured               60.0 s",
             "latency                p50 0.15, p99 1.80, p99.9 4.25 ms of 6000 pings",
             "server's memory        unknown",
+            "bots' CPU              25 % of a core, 1 % waited for one",
             "bots' steps too late   600 of 60000",
         ] {
             assert!(table.lines().any(|l| l == line), "{line} in\n{table}");
         }
         let json = serde_json::to_value(report()).unwrap();
         assert_eq!((&json["joined"], &json["latency_us"]["p999"]), (&100.into(), &4250.into()));
-    }
-
-    #[test]
-    fn a_bad_run_says_why() {
-        let by = |why: &str, n| ByReason::from([(why.to_owned(), n)]);
-        let refused = Report { joined: 97, refused: by("world_full", 3), ..report() };
-        assert_eq!(refused.failure().unwrap(), "3 of 100 bots not in the world (world_full: 3)");
-        let lost = Report { lost: by("out of order", 1), out_of_order: 1, ..report() };
-        assert_eq!(
-            lost.failure().unwrap(),
-            "1 of 100 bots lost (out of order: 1); 1 of 100 bots with batches out of order"
-        );
     }
 
     #[test]
@@ -288,35 +223,9 @@ mod tests {
         ] {
             assert!(table.lines().any(|l| l == line), "{line} in\n{table}");
         }
-        let unknown = Report { packets_in_per_s: None, latency_us: None, ..report() };
+        let unknown = Report { packets_in_per_s: None, latency_us: None, cpu_waited: None, ..report() };
+        assert!(unknown.to_string().contains("\nbots' CPU              25 % of a core\n"), "{unknown}");
         assert!(unknown.to_string().contains("\npackets in             unknown\n"), "{unknown}");
         assert!(serde_json::to_value(unknown).unwrap()["packets_in_per_s"].is_null());
-    }
-
-    #[test]
-    fn bots_that_are_the_limit_say_so() {
-        let busy = Report { cpu: Some(0.97), skipped: 12, ..report() }.bottleneck().unwrap();
-        assert!(busy.contains("12 of 60000 steps too late (0.0 %), 97 % of a core used;"), "{busy}");
-        // With one core for both, or none of their own.
-        let late = Report { cpu: Some(0.19), skipped: 601, ..report() }.bottleneck().unwrap();
-        assert!(late.contains("601 of 60000 steps too late (1.0 %), 19 % of a core used;"), "{late}");
-        assert!(late.ends_with("give them a core of their own"), "{late}");
-        assert!(Report { cpu: None, skipped: 40_000, ..report() }.bottleneck().is_some());
-        assert_eq!(Report { cpu: None, steps: 0, skipped: 0, ..report() }.bottleneck(), None);
-    }
-
-    #[test]
-    fn limits_of_the_server_s_are_named_with_the_flags_that_raise_them() {
-        let remedy = |codes: &[&str]| {
-            let refused = codes.iter().map(|code| ((*code).to_owned(), 1)).collect();
-            Report { refused, ..report() }.remedy()
-        };
-        for code in ["connecting_too_fast", "too_many_connections"] {
-            let told = remedy(&[code, "HTTP 404"]).unwrap();
-            assert!(told.contains("start it with --connect-rate 0 --max-connections-per-ip 0, or"), "{told}");
-        }
-        let told = remedy(&["world_full", "busy"]).unwrap();
-        assert!(told.contains("start it with --max-connections 164 --max-players 100, or"), "{told}");
-        assert_eq!((remedy(&[]), remedy(&["timeout", "HTTP 404"])), (None, None));
     }
 }

@@ -50,19 +50,47 @@ pub struct MemoryStatus {
     pub rss_bytes: u64,
 }
 
-/// Asks, and waits for the answer. `Ok(None)`: somebody answers, but no such thing.
+/// What came of asking.
+#[derive(Debug, PartialEq)]
+pub(super) enum Answer {
+    /// The status.
+    Told(ServerStatus),
+    /// Somebody is there, but tells no such thing: another page, a refusal, an end without a word.
+    Other,
+    /// Nobody is there any more, or says anything.
+    None,
+}
+
+impl Answer {
+    /// The status, where it was told.
+    pub(super) fn told(self) -> Option<ServerStatus> {
+        match self {
+            Answer::Told(status) => Some(status),
+            Answer::Other | Answer::None => None,
+        }
+    }
+}
+
+/// Asks, and waits for the answer, not longer than [`PATIENCE`] without a byte of it.
 ///
 /// # Errors
-/// Nobody answers.
-pub(super) fn ask(target: &Target) -> io::Result<Option<ServerStatus>> {
+/// There is nobody to connect to.
+pub(super) fn ask(target: &Target) -> io::Result<Answer> {
     let mut stream = TcpStream::connect_timeout(&target.address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     let request = format!("GET /api/status HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", target.host);
     let mut answer = Vec::new();
     // Whoever refuses a connection may end it at once: what was read until then is what there is.
-    let _ = stream.write_all(request.as_bytes()).and_then(|()| stream.take(ANSWER).read_to_end(&mut answer));
-    Ok(read(&answer))
+    let end =
+        stream.write_all(request.as_bytes()).and_then(|()| stream.take(ANSWER).read_to_end(&mut answer));
+    let is_silent = end.is_err_and(|error| is_timeout(&error)) && answer.is_empty();
+    Ok(read(&answer).map_or(if is_silent { Answer::None } else { Answer::Other }, Answer::Told))
+}
+
+/// Systems differ in what they call it.
+fn is_timeout(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut)
 }
 
 fn read(answer: &[u8]) -> Option<ServerStatus> {

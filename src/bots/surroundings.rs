@@ -1,5 +1,6 @@
 //! What all bots of a run use, one after the other.
 
+use super::looking::Looks;
 use super::tally::Tally;
 use super::{SAMPLED, Settings, WHOLE};
 use crate::client::Batch;
@@ -13,9 +14,7 @@ pub(super) struct Shared {
     pub(super) clock: Clock,
     /// As of this turn.
     pub(super) now: Time,
-    /// The last time at which the sockets were asked and all that had something told so: what a bot reads now had not
-    /// come before, unless it stood behind something else.
-    pub(super) looked: Time,
+    pub(super) looks: Looks,
     pub(super) secrets: Secrets,
     pub(super) random: Random,
     pub(super) stay: bool,
@@ -31,11 +30,13 @@ impl Shared {
         let random = Random::new(u64::from_le_bytes(secrets.bytes()));
         let (now, stay, whole) = (clock.now(), settings.stay, settings.count <= WHOLE);
         let (tally, out) = (Tally::default(), Vec::new());
-        Shared { clock, now, looked: now, secrets, random, stay, whole, tally, out }
+        let looks = Looks::begin(now);
+        Shared { clock, now, looks, secrets, random, stay, whole, tally, out }
     }
 
     /// Counts a batch, and its packets where they are to be counted.
     pub(super) fn count(&mut self, batch: &Batch<'_, Out>) {
+        self.tally.heard = self.now;
         self.tally.hear(batch.head().tick);
         if self.whole || self.random.below(SAMPLED) == 0 {
             let traffic = &mut self.tally.traffic;

@@ -1,12 +1,9 @@
 //! What is counted while the bots run.
 
-use super::report::Latency;
+use super::pings::Pings;
 use crate::packet::Code;
+use crate::time::Time;
 use std::collections::BTreeMap;
-use std::time::Duration;
-
-/// Latencies that are kept; over it the newest take the oldest ones' places.
-const SAMPLES: usize = 1 << 20;
 
 /// How many, by the contract's code or by what happened.
 pub(super) type ByReason = BTreeMap<String, u64>;
@@ -24,20 +21,12 @@ pub(super) struct Tally {
     pub(super) lost: ByReason,
     /// Batches whose number was not the next one.
     pub(super) out_of_order: u64,
+    /// When any bot last heard a batch.
+    pub(super) heard: Time,
     /// The newest tick that any batch told.
     pub(super) tick: u64,
     pub(super) traffic: Traffic,
-    /// How long answers took until they were read...
-    seen: Times,
-    /// ...and until the last look that did not find them.
-    least: Times,
-}
-
-/// Times in microseconds, the newest ones.
-#[derive(Debug, Default)]
-struct Times {
-    newest: Vec<u32>,
-    measured: u64,
+    pub(super) pings: Pings,
 }
 
 /// What went through the sockets.
@@ -97,45 +86,6 @@ impl Tally {
         self.tick = self.tick.max(tick);
         self.traffic.batches += 1;
     }
-
-    /// One more question was answered: read after so long, and not there yet after `least`.
-    pub(super) fn measure(&mut self, took: Duration, least: Duration) {
-        self.seen.add(took);
-        self.least.add(least);
-    }
-
-    /// Forgets the latencies: what is measured begins here.
-    pub(super) fn begin_measuring(&mut self) {
-        (self.seen, self.least) = (Times::default(), Times::default());
-    }
-
-    /// How long answers took until the bots read them; `None` where there were none.
-    pub(super) fn latency(&self) -> Option<Latency> {
-        self.seen.percentiles()
-    }
-
-    /// How long they took at least.
-    pub(super) fn least_latency(&self) -> Option<Latency> {
-        self.least.percentiles()
-    }
-}
-
-impl Times {
-    fn add(&mut self, time: Duration) {
-        let micros = u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
-        match self.newest.len() {
-            n if n < SAMPLES => self.newest.push(micros),
-            _ => self.newest[self.measured as usize % SAMPLES] = micros,
-        }
-        self.measured += 1;
-    }
-
-    fn percentiles(&self) -> Option<Latency> {
-        let mut sorted = self.newest.clone();
-        sorted.sort_unstable();
-        let at = |share: f64| sorted.get(((sorted.len() as f64 * share).ceil() as usize).max(1) - 1).copied();
-        Some(Latency { samples: self.measured, p50: at(0.5)?, p99: at(0.99)?, p999: at(0.999)? })
-    }
 }
 
 /// Counts one.
@@ -157,20 +107,6 @@ pub(super) fn name_of(close: u16) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn percentiles() {
-        let us = Duration::from_micros;
-        let mut tally = Tally::default();
-        assert_eq!((tally.latency(), tally.least_latency()), (None, None));
-        tally.measure(us(5), us(2));
-        assert_eq!(tally.latency(), Some(Latency { samples: 1, p50: 5, p99: 5, p999: 5 }));
-        assert_eq!(tally.least_latency(), Some(Latency { samples: 1, p50: 2, p99: 2, p999: 2 }));
-        tally.begin_measuring();
-        (1..=1000).rev().for_each(|n| tally.measure(us(n), us(n / 2)));
-        assert_eq!(tally.latency(), Some(Latency { samples: 1000, p50: 500, p99: 990, p999: 999 }));
-        assert_eq!(tally.least_latency(), Some(Latency { samples: 1000, p50: 250, p99: 495, p999: 499 }));
-    }
 
     #[test]
     fn packets_are_reckoned_from_the_sample() {

@@ -1,8 +1,11 @@
 //! A server that is a script: it lets everybody in and answers each message with a batch, with whatever number the test
-//! wants, and keeps where the bots say that they are.
+//! wants, and keeps where the bots say that they are. It can hang, as a process that is stopped: it takes connections and
+//! whatever comes over them, and answers nothing any more.
 
 use serde_json::{Value, json};
+use std::io::Read;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use tungstenite::handshake::server::{ErrorResponse, Request, Response};
 use tungstenite::http::HeaderValue;
@@ -13,23 +16,41 @@ type Walk = Vec<(f64, f64)>;
 
 pub(crate) struct Scripted {
     address: SocketAddr,
-    walks: Arc<Mutex<Vec<Walk>>>,
+    script: Arc<Script>,
+}
+
+struct Script {
+    seq: fn(u64) -> u64,
+    /// After so many messages from any bot.
+    hangs_after: u64,
+    hangs: AtomicBool,
+    walks: Mutex<Vec<Walk>>,
 }
 
 impl Scripted {
     /// The n-th batch from 1 has the number `seq(n)`.
     pub(crate) fn start(seq: fn(u64) -> u64) -> Scripted {
+        Scripted::with(seq, u64::MAX)
+    }
+
+    /// Hangs once any bot has sent so many messages.
+    pub(crate) fn hanging(after: u64) -> Scripted {
+        Scripted::with(|n| n, after)
+    }
+
+    fn with(seq: fn(u64) -> u64, hangs_after: u64) -> Scripted {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
-        let walks = Arc::new(Mutex::new(Vec::new()));
-        let kept = walks.clone();
+        let (hangs, walks) = (AtomicBool::new(false), Mutex::default());
+        let script = Arc::new(Script { seq, hangs_after, hangs, walks });
+        let kept = script.clone();
         std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 let kept = kept.clone();
-                std::thread::spawn(move || serve(stream, seq, &kept));
+                std::thread::spawn(move || serve(stream, &kept));
             }
         });
-        Scripted { address, walks }
+        Scripted { address, script }
     }
 
     pub(crate) fn url(&self) -> String {
@@ -38,16 +59,18 @@ impl Scripted {
 
     /// Where each bot was.
     pub(crate) fn walks(&self) -> Vec<Walk> {
-        self.walks.lock().unwrap().clone()
+        self.script.walks.lock().unwrap().clone()
     }
 }
 
-fn serve(stream: TcpStream, seq: fn(u64) -> u64, walks: &Mutex<Vec<Walk>>) {
+fn serve(mut stream: TcpStream, script: &Script) {
     let mut beginning = [0; 7];
-    // Whoever asks for the status gets no answer.
+    // Whoever asks for the status is sent away, or waits for nothing.
     if !stream.peek(&mut beginning).is_ok_and(|_| &beginning == b"GET /ws") {
+        while script.hangs.load(Ordering::SeqCst) && stream.read(&mut beginning).is_ok_and(|len| len > 0) {}
         return;
     }
+    let walks = &script.walks;
     #[expect(clippy::result_large_err, reason = "the callback's type is tungstenite's")]
     let subprotocol = |_: &Request, mut response: Response| -> Result<Response, ErrorResponse> {
         let json = HeaderValue::from_static("evertick.v1.json");
@@ -71,8 +94,13 @@ fn serve(stream: TcpStream, seq: fn(u64) -> u64, walks: &Mutex<Vec<Walk>>) {
             walks.lock().unwrap()[bot].push((at["x"].as_f64().unwrap(), at["y"].as_f64().unwrap()));
         }
         n += 1;
-        let batch =
-            json!({ "seq": seq(n), "tick": 100 + n, "time": 1_700_000_000_000u64, "packets": packets });
+        if n > script.hangs_after {
+            script.hangs.store(true, Ordering::SeqCst);
+        }
+        if script.hangs.load(Ordering::SeqCst) {
+            continue;
+        }
+        let batch = json!({ "seq": (script.seq)(n), "tick": 100 + n, "time": 1_700_000_000_000u64, "packets": packets });
         if socket.send(Message::text(batch.to_string())).is_err() {
             return;
         }

@@ -132,20 +132,20 @@ def players():
     user, floor, deliveries = taken("user_us", 1), taken("floor_us", 1), taken("delivery_us", 1 / CPU_BAR)
     top = lambda *series: max(y for points in series for _, y in points)
     full = [int(row["players"]) for row in rows if not row["of_delivery"]]
-    left = Panel(46, 44, 190, 220, "99th percentile of a tick, ms", most, steps(top(ticks, flushes) * 1.3))
+    left = Panel(46, 44, 182, 220, "99th percentile of a tick, ms", most, steps(top(ticks, flushes) * 1.3))
     left.series(0, "the tick's work", ticks)
     left.series(1, "its writing", flushes)
     left.bar(left.level(TICK_BAR_MS), "bar for its work")
-    middle = Panel(302, 44, 190, 220, "CPU for a player and tick, µs", most, steps(top(cpu) * 1.9))
+    middle = Panel(302, 44, 182, 220, "CPU for a player and tick, µs", most, steps(top(cpu) * 1.9))
     middle.series(0, "all", cpu, full)
     middle.series(1, "in user space", user, full)
     middle.series(3, "the same bytes alone", floor, full)
     if deliveries:
         middle.bar(deliveries, f"{CPU_BAR} deliveries")
     if full:
-        middle.name("○ nothing to go by: see the table")
+        middle.name("○ without a ratio")
     # By the root: what is meant is at the axis' foot.
-    right = Panel(558, 44, 190, 220, "late ticks of a hundred", most, LATE, math.sqrt)
+    right = Panel(558, 44, 178, 220, "late ticks of a hundred", most, LATE, math.sqrt)
     right.series(2, "late", [(int(row["players"]), late(row)) for row in rows])
     right.bar(right.level(LATE_BAR), f"bar: {LATE_BAR} in a hundred")
     label = "Players against the tick's 99th percentile, against server CPU for a player and tick, and against late ticks"

@@ -1,4 +1,4 @@
-"""What the scripts here have in common: the machine, what is built on it, the processes that are started, and who else is at work.
+"""What the scripts here have in common: the machine, what is built, the processes that are started, and who else is at work.
 
 A script ends with 0 where everything is as it should be, with 1 where something is not, and with 2 where it could not do
 what it was asked: wrong words, a program that is missing or fails. The last is one line that says what, and what to do.

@@ -8,7 +8,6 @@ is of a commit; `--dirty` writes all the same, and into each table that its chan
 
 import json
 import os
-import pathlib
 import re
 import subprocess
 import sys

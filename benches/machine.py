@@ -70,7 +70,7 @@ def need(*programs):
 
 def output(*command):
     """What a program says; gives up where it fails, which says why on its own."""
-    need(command[0]) if command[0] in SOURCES else None
+    need(*({command[0]} & SOURCES.keys()))
     done = subprocess.run(command, cwd=ROOT, check=False, stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         give_up(f"{' '.join(map(str, command))} has ended with {done.returncode}: what it says is above")
@@ -117,8 +117,12 @@ def stop(server):
 
 
 def status(address):
-    with urllib.request.urlopen(f"http://{address}/api/status", timeout=5) as answer:
-        return json.load(answer)
+    """What a server says of itself."""
+    try:
+        with urllib.request.urlopen(f"http://{address}/api/status", timeout=5) as answer:
+            return json.load(answer)
+    except OSError as error:
+        give_up(f"the server at {address} does not say how it is: {error}")
 
 
 def spent(pid):

@@ -1,9 +1,12 @@
 //! What the bots' traffic costs a server that does nothing but carry it: the floor under the CPU of a player and tick.
 //!
-//! `floor serve BYTES` writes so many bytes to each connection twenty times a second, the tick's rate, and throws away what
-//! it reads: one `send` and half a `recv` for a player and tick, no protocol, no game. `floor load ADDRESS COUNT SECONDS`
-//! is its crowd: each connection says something ten times a second, spread evenly over the time, and all look at
-//! their sockets as seldom as the bots do. `benches/bots.py` runs both, a core each, in turn with the real ones.
+//! `floor serve BYTES SHARE` writes so many bytes to each connection in a share of the ticks, of which there are twenty a
+//! second, and throws away what it reads: one `send` and half a `recv` for a player and tick, no protocol, no game. The
+//! share is 1 for a server that keeps up; one that is late puts two ticks into one batch, and is compared with a floor that
+//! carries as few. `floor load ADDRESS COUNT SECONDS` is its crowd: each connection says something ten times a second,
+//! spread evenly over the time, and all look at their sockets as seldom as the bots do. At its end it says how many bytes
+//! have come: a floor that was late itself has carried fewer than it should. `benches/bots.py` runs both, a core each, in
+//! turn with the real ones.
 //!
 //! A failing system call ends either: there is nothing here that could go on without it.
 
@@ -37,7 +40,7 @@ fn main() {
 
 fn run(words: &[&str]) -> io::Result<()> {
     match *words {
-        ["serve", bytes] => serve(number(bytes)),
+        ["serve", bytes, share] => serve(number(bytes), share.parse().expect("a share of the ticks")),
         ["load", address, count, seconds] => load(
             address.parse().expect("an address and a port"),
             number(count),
@@ -45,7 +48,7 @@ fn run(words: &[&str]) -> io::Result<()> {
         ),
         // `cargo bench` and `cargo test --benches` run it with neither.
         _ => {
-            println!("floor serve BYTES | floor load ADDRESS COUNT SECONDS: see benches/bots.py");
+            println!("floor serve BYTES SHARE | floor load ADDRESS COUNT SECONDS: see benches/bots.py");
             Ok(())
         }
     }
@@ -55,9 +58,17 @@ fn number(word: &str) -> usize {
     word.parse().expect("a number")
 }
 
+/// Whether a connection is written to in a tick, of which it gets a share: evenly over the ticks, and in each tick as many
+/// connections as in any other.
+fn is_written(peer: usize, tick: u64, share: f64) -> bool {
+    // Neighbours are as far apart in their turns as they can be.
+    let turns = |tick: u64| (tick as f64 * share + (peer as f64 * 0.618_034).fract()).floor();
+    turns(tick + 1) > turns(tick)
+}
+
 /// Serves until it is killed; the first line it prints ends with its address.
 #[allow(clippy::disallowed_methods, reason = "a program of its own: the clock is read where the loop is")]
-fn serve(bytes: usize) -> io::Result<()> {
+fn serve(bytes: usize, share: f64) -> io::Result<()> {
     let mut listener = TcpListener::bind("127.0.0.1:0".parse().expect("an address"))?;
     let mut poll = Poll::new()?;
     poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
@@ -67,7 +78,7 @@ fn serve(bytes: usize) -> io::Result<()> {
     let mut peers: Vec<Option<TcpStream>> = Vec::new();
     let mut due = Instant::now() + TICK;
     // Whom the tick in hand has still to be written to.
-    let mut next = 0;
+    let (mut next, mut tick) = (0, 0);
     loop {
         let is_writing = next < peers.len();
         let wait = if is_writing { Duration::ZERO } else { due.saturating_duration_since(Instant::now()) };
@@ -75,11 +86,14 @@ fn serve(bytes: usize) -> io::Result<()> {
         for event in &events {
             match event.token() {
                 LISTENER => accept(&listener, &poll, &mut peers)?,
-                Token(at) => drain(&mut peers[at], &mut buffer),
+                Token(at) => {
+                    drain(&mut peers[at], &mut buffer);
+                }
             }
         }
         if is_writing {
-            for peer in peers.iter_mut().skip(next).take(SLICE) {
+            let slice = peers.iter_mut().enumerate().skip(next).take(SLICE);
+            for (_, peer) in slice.filter(|&(at, _)| is_written(at, tick, share)) {
                 // A peer that is behind misses a tick, as those who play may.
                 let gone = peer.as_mut().is_some_and(|peer| {
                     peer.write(&batch).is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock)
@@ -90,7 +104,7 @@ fn serve(bytes: usize) -> io::Result<()> {
             }
             next += SLICE;
         } else if Instant::now() >= due {
-            next = 0;
+            (next, tick) = (0, tick + 1);
             due = (due + TICK).max(Instant::now());
         }
     }
@@ -110,17 +124,19 @@ fn accept(listener: &TcpListener, poll: &Poll, peers: &mut Vec<Option<TcpStream>
     }
 }
 
-/// One read: what is shorter than the buffer was all there is.
-fn drain(peer: &mut Option<TcpStream>, buffer: &mut [u8]) {
-    let Some(stream) = peer else { return };
+/// One read: what is shorter than the buffer was all there is. Returns how many bytes have come.
+fn drain(peer: &mut Option<TcpStream>, buffer: &mut [u8]) -> usize {
+    let Some(stream) = peer else { return 0 };
     match stream.read(buffer) {
         Ok(0) => *peer = None,
+        Ok(read) => return read,
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => *peer = None,
-        _ => {}
+        Err(_) => {}
     }
+    0
 }
 
-/// Connects, then says and reads; the line it prints in between says that all are there.
+/// Connects, then says and reads; the line it prints in between says that all are there, the last one what has come.
 #[allow(clippy::disallowed_methods, reason = "a program of its own: the clock is read where the loop is")]
 fn load(address: SocketAddr, count: usize, time: Duration) -> io::Result<()> {
     let mut poll = Poll::new()?;
@@ -135,13 +151,17 @@ fn load(address: SocketAddr, count: usize, time: Duration) -> io::Result<()> {
     }
     println!("{count} are there");
     let (mut events, mut buffer) = (Events::with_capacity(EVENTS), vec![0; 1 << 16]);
+    // What came while others connected is not of the time that counts.
+    for peer in &mut peers {
+        drain(peer, &mut buffer);
+    }
     let began = Instant::now();
-    let mut said = 0;
+    let (mut said, mut came) = (0, 0);
     while began.elapsed() < time {
         std::thread::sleep(REST);
         poll.poll(&mut events, Some(Duration::ZERO))?;
         for event in &events {
-            drain(&mut peers[event.token().0], &mut buffer);
+            came += drain(&mut peers[event.token().0], &mut buffer);
         }
         let due = (began.elapsed().as_secs_f64() / PAUSE.as_secs_f64() * count as f64) as u64;
         for word in said..due {
@@ -151,5 +171,6 @@ fn load(address: SocketAddr, count: usize, time: Duration) -> io::Result<()> {
         }
         said = due;
     }
+    println!("{came} bytes came");
     Ok(())
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Holds what the work costs, in instructions and heap allocations, against the committed figures: benches/guard.py
+"""Holds what the work costs, in instructions and heap allocations, against the committed figures: of all, or of WORKLOADs.
 
 No clock is read: valgrind counts the user instructions of benches/guard.rs, whose workloads follow from fixed seeds. Each
 is run over one length and over two, and the difference is the cost of its steady state. A figure that is more than 5 %
@@ -7,8 +7,9 @@ above the one in benches/guard.txt is a failure, and so is one that is more than
 committed, or the next change could give it back. Of allocations whole numbers are compared, all of the second half of a
 run: there 5 % or one is let pass, whichever is more.
 
-`--update [WHY]` writes the file. Where something got dearer by more than that it says what, and writes only with a reason,
-which stays in the file. Needs cargo and valgrind.
+`--update` writes the file: with WORKLOADs named theirs, and the others' figures stay. It says what got dearer by more than
+0.5 %, or by more than one allocation, and writes only with a reason for all of that, `--why "..."`, which stays in the file.
+Needs cargo and valgrind.
 """
 
 import concurrent.futures
@@ -19,10 +20,12 @@ import subprocess
 import sys
 import typing
 
-from bots import ROOT, executable
+from machine import ROOT, Parser, executable, give_up, need, output
 
 FIGURES = ROOT / "benches" / "guard.txt"
 TOLERANCE = 0.05
+# What may get dearer without a reason.
+UNASKED = 0.005
 # Where next to none are made, one more or less decides nothing.
 ALLOCATIONS = 1
 # What a line begins with that says why something was let get dearer.
@@ -41,10 +44,6 @@ class Cost(typing.NamedTuple):
     # All allocations of a run's second half.
     in_all: int
     unit: str
-
-
-def output(*command, **options):
-    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True, **options).stdout
 
 
 def features():
@@ -68,13 +67,18 @@ def run(binary, name, lengths):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     counted = re.search(r"Collected : (\d+)", done.stderr)
     if done.returncode != 0 or not counted:
-        sys.exit(f"guard: {' '.join(command)} failed:\n{done.stderr}")
+        give_up(f"{' '.join(command)} has ended with {done.returncode}:\n{done.stderr}")
     return int(counted[1]), int(done.stdout)
 
 
-def measure(binary):
+def measure(binary, names):
     """name -> its cost."""
-    workloads = [line.split(" ", 2) for line in output(binary, "list").splitlines()]
+    there = [line.split(" ", 2) for line in output(binary, "list").splitlines()]
+    unknown = sorted(set(names) - {name for name, _, _ in there})
+    if unknown:
+        known = " ".join(name for name, _, _ in there)
+        give_up(f"there is no workload {' or '.join(unknown)} (a reason stands behind --why); there are {known}")
+    workloads = [each for each in there if not names or each[0] in names]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         runs = {(name, n): pool.submit(run, binary, name, n) for name, _, _ in workloads for n in (1, 2)}
     figures = {}
@@ -114,12 +118,12 @@ def write(figures, reasons):
     FIGURES.write_text("\n".join(lines) + "\n")
 
 
-def changes(name, new, old):
+def changes(name, new, old, tolerance):
     """What of a workload's cost is off: (whether it got dearer, a line that says by how much)."""
     found = []
     for what, least in (("instructions", 0), ("in_all", ALLOCATIONS)):
         now, before = getattr(new, what), getattr(old, what)
-        if abs(now - before) <= max(TOLERANCE * before, least):
+        if abs(now - before) <= max(tolerance * before, least):
             continue
         change = f"{now / before - 1:+.1%}" if before else "none before"
         each = f"{what} a {new.unit}" if what == "instructions" else "allocations in all"
@@ -127,38 +131,43 @@ def changes(name, new, old):
     return found
 
 
-def compare(now, committed):
+def compare(now, committed, tolerance=TOLERANCE):
     """Two lists of lines: what got dearer, and what got cheaper."""
-    found = [each for name in sorted(now.keys() & committed.keys()) for each in changes(name, now[name], committed[name])]
+    both = sorted(now.keys() & committed.keys())
+    found = [each for name in both for each in changes(name, now[name], committed[name], tolerance)]
     return [line for is_dearer, line in found if is_dearer], [line for is_dearer, line in found if not is_dearer]
 
 
-def unknown(now, committed):
-    """A line for each workload that is only here or only there."""
+def unknown(now, committed, names):
+    """A line for each workload that is only here or only there; of those that were not asked for, none."""
     where = lambda name: "benches/guard.txt" if name in now else "benches/guard.rs"
-    return [f"{name}: {where(name)} has no such workload: {UPDATE}" for name in sorted(now.keys() ^ committed.keys())]
+    odd = [name for name in sorted(now.keys() ^ committed.keys()) if not names or name in names]
+    return [f"{name}: {where(name)} has no such workload: {UPDATE}" for name in odd]
 
 
-def update(now, why):
+def update(now, why, names, order):
     """Writes the file; returns what forbids it."""
-    committed, _, reasons = read() if FIGURES.exists() else ({}, "", [])
-    dearer, _ = compare(now, committed)
+    committed, made_with, reasons = read() if FIGURES.exists() else ({}, "", [])
+    if names and made_with != toolchain():
+        return [f"the other figures are from {made_with}; this is {toolchain()}: {UPDATE} without names"]
+    dearer, _ = compare(now, committed, UNASKED)
     for line in dearer:
         print(f"dearer: {line}")
     if dearer and not why:
-        return [f'something got dearer: say why, or find what made it so: {UPDATE} "WHY"']
+        return [f'something got dearer: say why, or find what made it so: {UPDATE} --why "..."']
     if dearer:
-        names = ", ".join(dict.fromkeys(line.split(":")[0] for line in dearer))
-        reasons.append(f"{REASON}{names}: {' '.join(why.split())}")
-    write(now, reasons)
+        dearer_ones = ", ".join(dict.fromkeys(line.split(":")[0] for line in dearer))
+        reasons.append(f"{REASON}{dearer_ones}: {' '.join(why.split())}")
+    merged = now if not names else committed | now
+    write({name: merged[name] for name in order if name in merged}, reasons)
     return []
 
 
-def check(now):
+def check(now, names):
     """What is off."""
     committed, made_with, _ = read()
     dearer, cheaper = compare(now, committed)
-    wrong = unknown(now, committed)
+    wrong = unknown(now, committed, names)
     wrong += [f"{line}: find what made it dearer" for line in dearer]
     wrong += [f"{line}: commit the better figure: {UPDATE}" for line in cheaper]
     if wrong and made_with != toolchain():
@@ -176,19 +185,41 @@ def growth(figures):
     return figures[large].instructions / figures[small].instructions
 
 
+def hold_growth(figures):
+    """Prints how the cost grows, where both worlds were measured; returns what is off about it."""
+    if not set(GROWTH[:2]) <= figures.keys():
+        return []
+    ratio = growth(figures)
+    print(f"growth: ten times the world and its players cost {ratio:.2f} times the instructions")
+    is_off = ratio > GROWTH[2]
+    return [f"growth: {ratio:.2f} times the instructions for ten times the world, {GROWTH[2]} are allowed"] * is_off
+
+
+def arguments():
+    words = Parser(__doc__, "benches/guard.py")
+    words.add_argument("workloads", nargs="*", metavar="WORKLOAD", help="only these (all)")
+    words.add_argument("--update", action="store_true", help="write benches/guard.txt")
+    words.add_argument("--why", default="", metavar="REASON", help="why something got dearer; with --update")
+    args = words.parse_args()
+    if args.why and not args.update:
+        words.error("--why goes with --update")
+    return args
+
+
 def main():
-    is_update = sys.argv[1:2] == ["--update"] and len(sys.argv) <= 3
-    if sys.argv[1:] and not is_update:
-        sys.exit(f"usage: benches/guard.py [--update [WHY]]\n\n{__doc__}")
-    now = measure(executable("guard"))
+    args = arguments()
+    need("cargo", "rustc", "valgrind")
+    binary = executable("guard")
+    now = measure(binary, args.workloads)
     for name, cost in now.items():
         each = f"{cost.instructions:>14,.1f} instructions {cost.allocations:>10,.3f} allocations a {cost.unit}"
         print(f"{name:<23} {each}, {cost.in_all:,} in all")
-    ratio = growth(now)
-    print(f"growth: ten times the world and its players cost {ratio:.2f} times the instructions")
-    wrong = update(now, " ".join(sys.argv[2:])) if is_update else check(now)
-    if ratio > GROWTH[2]:
-        wrong.append(f"growth: {ratio:.2f} times the instructions for ten times the world, {GROWTH[2]} are allowed")
+    wrong = hold_growth(now)
+    if args.update:
+        order = [line.split(" ", 1)[0] for line in output(binary, "list").splitlines()]
+        wrong += update(now, args.why, args.workloads, order)
+    else:
+        wrong += check(now, args.workloads)
     for line in wrong:
         print(f"guard: {line}", file=sys.stderr)
     sys.exit(1 if wrong else 0)

@@ -15,6 +15,8 @@ mod crowd;
 mod echo;
 #[path = "crowd/generated.rs"]
 mod generated;
+#[path = "guard/sockets.rs"]
+mod sockets;
 #[path = "crowd/square.rs"]
 mod square;
 #[path = "crowd/walkers.rs"]
@@ -81,6 +83,7 @@ const WORKLOADS: &[Workload] = workloads! {
     "batch-json": 1 "batch of 10" x 1000, |_| batch(Encoding::Json);
     "batch-postcard": 1 "batch of 10" x 1000, |_| batch(Encoding::Postcard);
     "echo": 16 "message" x 200, |_| echoed();
+    "echo-sockets": 100 "message" x 20, |_| sockets::echoed();
     "pong-json": 100 "ping" x 20, |rounds| pong(Encoding::Json, rounds);
     "pong-postcard": 100 "ping" x 20, |rounds| pong(Encoding::Postcard, rounds);
     "broadcast": 1000 "recipient" x 20, broadcast;

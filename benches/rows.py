@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures what one figure says of a running server, beside its bar: benches/rows.py start|idle|joined|crowd [REPETITIONS]
+"""Measures what one figure says of a running server, beside its bar.
 
 start   milliseconds from the program's start to its listening line with an empty data folder, and the program's size
 idle    resident bytes for each of 10,000 WebSocket connections to examples/echo.rs that say nothing
@@ -22,7 +22,7 @@ import sys
 import tempfile
 import time
 
-from bots import CORES, PROGRAM, ROOT, first_line, machine, on, raise_file_limit, status, stop
+from machine import CORES, PROGRAM, Parser, at_least, build, first_line, give_up, machine, on, raise_file_limit, status, stop
 
 PEERS = 10_000
 # One address has some 28,000 ports, and the server may count connections by address.
@@ -75,12 +75,12 @@ class Peer:
     def read(self, waits_for):
         more = self.socket.recv(1 << 18)
         if not more:
-            sys.exit("rows: the server has ended a connection")
+            give_up("the server has ended a connection")
         self.unread += more
         if not self.upgraded and b"\r\n\r\n" in self.unread:
             head, self.unread = self.unread.split(b"\r\n\r\n", 1)
             if b" 101 " not in head.split(b"\r\n")[0]:
-                sys.exit(f"rows: {head.decode()}")
+                give_up(f"a handshake was answered with {head.decode().splitlines()[0]}")
             self.upgraded = True
             self.is_in = not waits_for
         while self.upgraded and (found := self.take_frame()):
@@ -184,7 +184,7 @@ def measure_crowd():
         finally:
             stop(server)
     if not told:
-        sys.exit(f"rows: the bots ended with {bots.returncode} and no report")
+        give_up(f"the bots ended with {bots.returncode} and no report")
     report = json.loads(told)
     tick, ticks = now["tick"], report["server"]["tick"]
     bound = min(MEMORY_LIMIT, CROWD * OUTBOX_LIMIT)
@@ -217,16 +217,21 @@ def held(what, figure, bar):
     return holds
 
 
+def arguments():
+    words = Parser(__doc__, "benches/rows.py")
+    words.add_argument("row", choices=ROWS)
+    words.add_argument("repetitions", nargs="?", type=at_least(1), metavar="REPETITIONS")
+    return words.parse_args()
+
+
 def main():
-    if not sys.argv[1:] or sys.argv[1] not in ROWS:
-        print(f"usage: benches/rows.py {'|'.join(ROWS)} [REPETITIONS]\n\n{__doc__}")
-        sys.exit(0 if sys.argv[1:] in (["-h"], ["--help"]) else 2)
-    name = sys.argv[1]
+    args = arguments()
+    name = args.row
     measure, unit, bar, times = ROWS[name]
-    times = int(sys.argv[2]) if len(sys.argv) > 2 else times
+    times = args.repetitions or times
     raise_file_limit()
     print(f"On {machine()}.")
-    subprocess.run(["cargo", "build", "--quiet", "--release", "--bins", "--examples"], cwd=ROOT, check=True)
+    build("--bins", "--examples")
     found = [measure() for _ in range(times)]
     if name == "crowd":
         told = [(what, figure, bars.get(what)) for figures, bars in found for what, figure in figures.items()]

@@ -1,23 +1,21 @@
 #!/usr/bin/env python3
-"""Runs the benchmarks and writes their tables into benches/README.md: benches/tables.py [codec|packet|broadcast|tick|growth]...
+"""Runs the benchmarks and writes their tables into benches/README.md, each with the commit that it is of.
 
 Without names it runs all of them, five minutes on a machine that should do nothing else, and copies the counts of
-benches/guard.txt, which `benches/guard.py --update` makes. Needs cargo.
+benches/guard.txt, which `benches/guard.py --update` makes. Where the code is not what the commit has it refuses, for a table
+is of a commit; `--dirty` writes all the same, and into each table that its changes are in no commit. Needs cargo.
 """
 
 import json
 import os
-import pathlib
-import platform
 import re
 import subprocess
 import sys
 import time
 
 import guard
-from bots import commit
+from machine import ROOT, Parser, commit, give_up, hardware, is_changed, need, output
 
-ROOT = guard.ROOT
 PAGE = ROOT / "benches" / "README.md"
 MEASURED = ROOT / "target" / "criterion"
 BENCHES = ("codec", "packet", "broadcast", "tick", "growth")
@@ -26,10 +24,7 @@ QUICK = ("--warm-up-time", "0.5", "--measurement-time", "1", "--noplot")
 
 
 def machine():
-    cpu = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
-    rustc = guard.output("rustc", "--version").strip()
-    name = cpu[1] if cpu else platform.machine()
-    return f"{name}, {os.cpu_count()} cores, Linux {platform.release()}, {rustc}, commit {commit()}"
+    return f"{hardware()}, {output('rustc', '--version').strip()}, commit {commit()}"
 
 
 def bench(name, *args):
@@ -40,7 +35,7 @@ def bench(name, *args):
     if "MISSED" in done.stdout:
         print(f"tables: {name} is over its bar", file=sys.stderr)
     elif done.returncode != 0:
-        sys.exit(f"tables: {' '.join(command)} failed:\n{done.stderr}")
+        give_up(f"{' '.join(command)} has ended with {done.returncode}:\n{done.stderr}")
     return done.stdout
 
 
@@ -78,7 +73,7 @@ def criterion(name):
 def counts():
     """The figures of the guard."""
     figures, made_with, _ = guard.read()
-    lines = [f"{made_with}.", "", "| workload | instructions | allocations | a |", "| --- | ---: | ---: | --- |"]
+    lines = [f"Of the commit that has this page, which CI holds; {made_with}.", "", "| workload | instructions | allocations | a |", "| --- | ---: | ---: | --- |"]
     lines += [f"| {name} | {i:,.1f} | {a:.3f} | {unit} |" for name, (i, a, _, unit) in figures.items()]
     times = guard.growth(figures)
     lines += ["", f"Ten times the world with ten times the players costs {times:.2f} times the instructions."]
@@ -100,19 +95,24 @@ def put(page, mark, table):
     """The page with `table` between the marks."""
     marks = re.compile(rf"(<!-- {mark} -->\n).*?(\n<!-- end -->)", re.DOTALL)
     if not marks.search(page):
-        sys.exit(f"tables: {PAGE.name} has no place for {mark}: <!-- {mark} --> and <!-- end -->")
+        give_up(f"{PAGE.name} has no place for {mark}: <!-- {mark} --> and <!-- end -->")
     return marks.sub(lambda found: found[1] + table + found[2], page)
 
 
 def main():
-    names = sys.argv[1:] or BENCHES
-    if not set(names) <= set(BENCHES):
-        sys.exit(f"usage: benches/tables.py [{'|'.join(BENCHES)}]...\n\n{__doc__}")
-    # Of the commit as it is now: the page that is written makes it dirty.
-    commit()
-    for name in names:
-        guard.output("cargo", "bench", "--quiet", "--bench", name, "--no-run")
-    for name in names:
+    words = Parser(__doc__, "benches/tables.py")
+    words.add_argument("names", nargs="*", metavar="NAME", help=f"{' '.join(BENCHES)} (all)")
+    words.add_argument("--dirty", action="store_true", help="measure what is in no commit, and say so in each table")
+    args = words.parse_args()
+    unknown = set(args.names) - set(BENCHES)
+    if unknown:
+        words.error(f"there is no table {' or '.join(sorted(unknown))}: tables are {' '.join(BENCHES)}")
+    need("cargo", "rustc", "taskset")
+    if is_changed() and not args.dirty:
+        give_up("the code has changes that are in no commit: commit them first, or --dirty")
+    for name in args.names or BENCHES:
+        output("cargo", "bench", "--quiet", "--bench", name, "--no-run")
+    for name in args.names or BENCHES:
         print(f"{name}...", flush=True)
         PAGE.write_text(put(PAGE.read_text(), name, measured(name)))
     PAGE.write_text(put(PAGE.read_text(), "counts", counts()))

@@ -84,13 +84,15 @@ impl Load {
         Some(Load { mode, connections, in_flight, size })
     }
 
-    /// Puts the load on a server for so long. `raw`: on the limit, which is not shaken hands with.
+    /// Puts the load on a server for so long. `raw`: on the limit, which is not shaken hands with. Says when all are
+    /// connected: from then on the server does nothing but what is counted.
     ///
     /// # Errors
     /// The server ends a connection, answers wrongly or not at all, or the system refuses a call.
     pub(crate) fn run(self, server: SocketAddr, time: Duration, raw: bool) -> Result<Found, String> {
         let mut crowd = Crowd::open(self, server, raw)?;
         crowd.check().map_err(|error| format!("before anything was measured: {error}"))?;
+        println!("{} are there", self.connections);
         crowd.load(time).map_err(|error| error.to_string())
     }
 }

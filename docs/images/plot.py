@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""Draws the plots of docs/performance.md and writes its tables, both from the data beside this file: docs/images/plot.py
+"""Draws the plots of docs/performance.md and writes its tables and what it says of them, all from the data beside this file.
 
 bots.csv and ratios.csv are what was measured; their lines that begin with # say how. `--check` changes nothing and fails
 where something is not what the data say. Needs nothing but Python.
 """
 
+import argparse
 import csv
+import math
 import pathlib
 import re
 import sys
@@ -21,7 +23,7 @@ STYLE = """<style>
   .bar { stroke: #cf222e; stroke-width: 1.5; stroke-dasharray: 2 3 } .grid { stroke: #d1d9e0; stroke-width: 1 } .limit { stroke: #1f2328; stroke-width: 1.5; stroke-dasharray: 5 3 }
   .line { fill: none; stroke-width: 2 } .s0 { stroke: #0969da; fill: #0969da } .s1 { stroke: #8c959f; fill: #8c959f }
   .s2 { stroke: #bc4c00; fill: #bc4c00 } .s3 { stroke: #8250df; fill: #8250df } .s4 { stroke: #1a7f37; fill: #1a7f37 }
-  path.line { fill: none } .whisker { stroke: #1f2328; stroke-width: 1 } .missing { fill: #59636e }
+  path.line { fill: none } .open { fill-opacity: 0 } .given { fill-opacity: 0.3 } .whisker { stroke: #1f2328; stroke-width: 1 } .missing { fill: #59636e }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .bar { stroke: #ff7b72 } .grid { stroke: #3d444d } .limit { stroke: #e6edf3 }
@@ -61,15 +63,16 @@ def steps(most, count=5):
 class Panel:
     """One plot of lines over the number of players."""
 
-    def __init__(self, left, top, width, height, title, most_x, most_y):
+    def __init__(self, left, top, width, height, title, most_x, ys, scale=float):
         self.left, self.top, self.width, self.height = left, top, width, height
-        self.xs, self.ys = steps(most_x), steps(most_y)
+        self.xs, self.ys, self.scale = steps(most_x), ys, scale
         self.named = 0
         self.parts = [text(left - 34, top - 12, title, "title")]
         for y in self.ys:
             self.parts.append(line(left, self.y(y), left + width, self.y(y), "grid"))
             self.parts.append(text(left - 6, self.y(y) + 4, f"{y:g}", "end"))
-        for x in self.xs[::2]:
+        # Every second one, and the last among them.
+        for x in self.xs[::-2]:
             self.parts.append(text(self.x(x), top + height + 18, f"{x:,g}", "middle"))
         self.parts.append(text(left + width / 2, top + height + 36, "players", "middle"))
 
@@ -77,57 +80,81 @@ class Panel:
         return self.left + self.width * value / self.xs[-1]
 
     def y(self, value):
-        return self.top + self.height * (1 - value / self.ys[-1])
+        return self.top + self.height * (1 - self.scale(value) / self.scale(self.ys[-1]))
 
-    def series(self, at, name, points):
-        places = [(self.x(x), self.y(y)) for x, y in points]
-        path = " L".join(f"{x:.1f} {y:.1f}" for x, y in places)
-        self.parts.append(f'<path d="M{path}" class="line s{at}"/>')
-        self.parts += [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3.5" class="s{at}"/>' for x, y in places]
+    def path(self, kind, points):
+        places = " L".join(f"{self.x(x):.1f} {self.y(y):.1f}" for x, y in points)
+        self.parts.append(f'<path d="M{places}" class="{kind}"/>')
+
+    def series(self, at, name, points, hollow=()):
+        """A line through the points; those over the players of `hollow` are marked as hollow."""
+        self.path(f"line s{at}", points)
+        for x, y in points:
+            kind = f"s{at} open" if x in hollow else f"s{at}"
+            self.parts.append(f'<circle cx="{self.x(x):.1f}" cy="{self.y(y):.1f}" r="3.5" class="{kind}"/>')
+        self.name(f'<tspan class="s{at}">●</tspan> {name}')
+
+    def name(self, what):
         self.named += 1
-        self.parts.append(text(self.left + 10, self.top + 16 * self.named, f'<tspan class="s{at}">●</tspan> {name}'))
+        self.parts.append(text(self.left + 10, self.top + 16 * self.named, what))
 
-    def bar(self, value, name):
+    def bar(self, points, name):
         """What is meant not to be passed."""
-        self.parts.append(line(self.left, self.y(value), self.left + self.width, self.y(value), "bar"))
+        self.path("line bar", points)
         self.named += 1
         y = self.top + 16 * self.named
         self.parts.append(line(self.left + 9, y - 4, self.left + 21, y - 4, "bar"))
         self.parts.append(text(self.left + 26, y, name))
 
+    def level(self, value):
+        """Points of a bar that is the same for all."""
+        return [(0, value), (self.xs[-1], value)]
+
 
 # What is meant to be reached: a share of the limit's throughput, and milliseconds of a tick's work.
 BARS = {"e1": 0.97, "e16": 0.9, "e16k": 0.9, "e1000": 0.97, "e64k": 0.9, "f1000": 0.95, "f5000": 0.95, "f1000k8": 0.95}
 TICK_BAR_MS = 10
-# Microseconds: 1.4 deliveries of a broadcast to 5,000, as docs/performance.md reckons them.
-CPU_BAR_US = 7.6
-# Late ticks of a hundred.
+# Deliveries of a broadcast to 5,000.
+CPU_BAR = 1.4
+# Late ticks of a hundred, and where the axis of them has its lines.
 LATE_BAR = 1
+LATE = (0, 1, 5, 10, 25, 50, 100)
+# How a line of ratios.csv came about: measured by benches/ratios.py, by another load generator, or not at all.
+OWN, ELSEWHERE, GIVEN = "here", "elsewhere", "given"
 
 
 def players():
     """The tick's and its writing's 99th percentile, the CPU for a player and tick, and the share of late ticks."""
     rows, _ = data("bots.csv")
     most = max(int(row["players"]) for row in rows)
-    taken = lambda column, scale: [(int(row["players"]), float(row[column]) / scale) for row in rows]
+    taken = lambda column, scale: [(int(row["players"]), float(row[column]) / scale) for row in rows if row[column]]
     ticks, flushes, cpu = taken("tick_p99_us", 1000), taken("flush_p99_us", 1000), taken("cpu_us", 1)
-    user, floor = taken("user_us", 1), taken("floor_us", 1)
+    user, floor, deliveries = taken("user_us", 1), taken("floor_us", 1), taken("delivery_us", 1 / CPU_BAR)
     top = lambda *series: max(y for points in series for _, y in points)
-    late = [(int(row["players"]), 100 * int(row["overruns"]) / int(row["ticks"])) for row in rows]
-    left = Panel(46, 44, 190, 220, "99th percentile of a tick, ms", most, top(ticks, flushes) * 1.3)
+    full = [int(row["players"]) for row in rows if not row["of_delivery"]]
+    left = Panel(46, 44, 182, 220, "99th percentile of a tick, ms", most, steps(top(ticks, flushes) * 1.3))
     left.series(0, "the tick's work", ticks)
     left.series(1, "its writing", flushes)
-    left.bar(TICK_BAR_MS, "bar for its work")
-    middle = Panel(302, 44, 190, 220, "CPU for a player and tick, µs", most, top(cpu) * 1.7)
-    middle.series(0, "all", cpu)
-    middle.series(1, "in user space", user)
-    middle.series(3, "the same bytes alone", floor)
-    middle.bar(CPU_BAR_US, "1.4 deliveries")
-    right = Panel(558, 44, 190, 220, "late ticks of a hundred", most, max(2, top(late) * 1.3))
-    right.series(2, "late", late)
-    right.bar(LATE_BAR, "bar")
+    left.bar(left.level(TICK_BAR_MS), "bar for its work")
+    middle = Panel(302, 44, 182, 220, "CPU for a player and tick, µs", most, steps(top(cpu) * 1.9))
+    middle.series(0, "all", cpu, full)
+    middle.series(1, "in user space", user, full)
+    middle.series(3, "the same bytes alone", floor, full)
+    if deliveries:
+        middle.bar(deliveries, f"{CPU_BAR} deliveries")
+    if full:
+        middle.name("○ without a ratio")
+    # By the root: what is meant is at the axis' foot.
+    right = Panel(558, 44, 178, 220, "late ticks of a hundred", most, LATE, math.sqrt)
+    right.series(2, "late", [(int(row["players"]), late(row)) for row in rows])
+    right.bar(right.level(LATE_BAR), f"bar: {LATE_BAR} in a hundred")
     label = "Players against the tick's 99th percentile, against server CPU for a player and tick, and against late ticks"
     return document(310, label, left.parts + middle.parts + right.parts)
+
+
+def late(row):
+    """Late ticks of a hundred; one that was late twice over counts once."""
+    return min(100, 100 * int(row["overruns"]) / int(row["ticks"]))
 
 
 def whisker(x, row, y):
@@ -145,8 +172,9 @@ def key(x, y):
         text(x + 19, y, "meant"),
         line(x + 67, y - 11, x + 67, y + 1, "whisker"),
         text(x + 74, y, "quartiles"),
-        text(x + 135, y, "×", "missing"),
-        text(x + 147, y, "not measured"),
+        text(x + 130, y, '<tspan class="s2 given">■</tspan> given'),
+        text(x + 186, y, "×", "missing"),
+        text(x + 198, y, "neither"),
     ]
 
 
@@ -177,8 +205,9 @@ def ratios():
                 parts.append(text(x + bar / 2, y(0) - 4, "×", "middle missing"))
                 continue
             value = float(measured[server]["ratio"])
+            pale = " given" if measured[server]["measured"] == GIVEN else ""
             size = f'width="{bar - 1:.1f}" height="{height * value / most:.1f}"'
-            parts.append(f'<rect x="{x:.1f}" y="{y(value):.1f}" {size} class="s{at}"/>')
+            parts.append(f'<rect x="{x:.1f}" y="{y(value):.1f}" {size} class="s{at}{pale}"/>')
             parts += whisker(x + (bar - 1) / 2, measured[server], y)
         parts.append(line(left + space * number, y(BARS[group]), left + space * (number + 1), y(BARS[group]), "bar"))
     parts.append(line(left, y(1), left + width, y(1), "limit"))
@@ -189,27 +218,95 @@ def table(name):
     """A data file as Markdown, cell by cell."""
     rows, head = data(name)
     line_of = lambda cells: f"| {' | '.join(cells)} |"
-    rule = ["---:" if re.fullmatch(r"[\d.]*", rows[0][column]) else "---" for column in head]
+    rule = ["---:" if all(re.fullmatch(r"[\d.]*", row[column]) for row in rows) else "---" for column in head]
     return "\n".join([line_of(head), line_of(rule), *(line_of([row[column] for column in head]) for row in rows)])
 
 
+def span(values):
+    """From the least to the most."""
+    low, high = min(values), max(values)
+    return f"{low:.2f}" if low == high else f"{low:.2f} to {high:.2f}"
+
+
+def said_of_players():
+    """What the rows come to in which the server's core was not full."""
+    rows, _ = data("bots.csv")
+    open_rows = [row for row in rows if row["of_delivery"]]
+    if not open_rows:
+        return "No row of these says what a player costs in deliveries: none was measured beside one with its core not full."
+    floors = [float(row["of_floor"]) for row in open_rows if row["of_floor"]]
+    times = [float(row["of_delivery"]) for row in open_rows]
+    counts = " ".join(f"{int(row['players']):,}" for row in open_rows)
+    beside = f"{span(floors)} times the floor and " if floors else ""
+    verdict = "which is reached" if max(times) <= CPU_BAR else "which is not reached"
+    return (
+        f"A player and tick costs {beside}{span(times)} deliveries of a broadcast ({CPU_BAR} are meant to be the most, {verdict});\n"
+        f"of rows whose core was not full, and which merged no batches: {counts} players."
+    )
+
+
+def said_of_late():
+    """How many players are carried how well."""
+    rows, _ = data("bots.csv")
+    never = [int(row["players"]) for row in rows if row["overruns"] == "0"]
+    seldom = [int(row["players"]) for row in rows if late(row) <= LATE_BAR]
+    least = min(int(row["players"]) for row in rows)
+    without = f"{max(never):,} players without a late tick" if never else f"not even {least:,} players without a late tick"
+    few = f"{max(seldom):,} with at most {LATE_BAR} in a hundred late" if seldom else f"none with {LATE_BAR} in a hundred late"
+    each = "; ".join(f"{int(row['players']):,}: {row['overruns']} of {row['ticks']}" for row in rows)
+    return f"The core carried {without}, and {few}. Late ticks by players: {each}."
+
+
+def said_of_peers():
+    """Which lines of the ratios were not measured like the others."""
+    rows, _ = data("ratios.csv")
+    named = lambda how: ", ".join(dict.fromkeys(row["server"] for row in rows if row["measured"] == how))
+    told = [f"Lines that say \"{OWN}\" are measured by `benches/ratios.py`."]
+    if elsewhere := named(ELSEWHERE):
+        told.append(
+            f"Those that say \"{ELSEWHERE}\" ({elsewhere}) are measured in the same machine by another load generator,\n"
+            "beside a plain TCP echo of its own."
+        )
+    if given := named(GIVEN):
+        told.append(
+            f"Those that say \"{GIVEN}\" ({given}) are **not measured by this project**: figures that it was given, drawn\n"
+            "pale, the middle where they were a span."
+        )
+    return "\n".join(told)
+
+
 def page():
-    """The page, with its tables between their marks written anew."""
+    """The page, with what stands between its marks written anew."""
     written = PAGE.read_text()
-    for name in ("bots.csv", "ratios.csv"):
+    parts = {
+        "bots.csv": table("bots.csv"),
+        "ratios.csv": table("ratios.csv"),
+        "of players": said_of_players(),
+        "of late ticks": said_of_late(),
+        "of peers": said_of_peers(),
+    }
+    for name, part in parts.items():
         marks = re.compile(rf"(<!-- {re.escape(name)} -->\n).*?(\n<!-- end -->)", re.DOTALL)
         if not marks.search(written):
-            sys.exit(f"plot: {PAGE.name} has no place for {name}: <!-- {name} --> and <!-- end -->")
-        written = marks.sub(lambda found, name=name: found[1] + table(name) + found[2], written)
+            give_up(f"{PAGE.name} has no place for it: put in <!-- {name} --> and <!-- end -->")
+        written = marks.sub(lambda found, part=part: found[1] + part + found[2], written)
     return written
 
 
+def give_up(message):
+    print(f"plot: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
 def main():
-    if sys.argv[1:] not in ([], ["--check"]):
-        sys.exit(f"usage: docs/images/plot.py [--check]\n\n{__doc__}")
+    form = argparse.RawDescriptionHelpFormatter
+    words = argparse.ArgumentParser(prog="docs/images/plot.py", description=__doc__, formatter_class=form)
+    words.error = lambda message: give_up(f"{message} (--help says what it takes)")
+    words.add_argument("--check", action="store_true", help="only say whether all is what the data say")
+    is_check = words.parse_args().check
     stale = []
     for path, made in ((HERE / "players.svg", players()), (HERE / "ratios.svg", ratios()), (PAGE, page())):
-        if sys.argv[1:] == []:
+        if not is_check:
             path.write_text(made)
         elif not path.exists() or path.read_text() != made:
             stale.append(path.name)

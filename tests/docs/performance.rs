@@ -46,6 +46,18 @@ fn counts_are_the_guard_s() {
     }
 }
 
+/// A figure is of a commit; one that is of none says so.
+#[test]
+fn tables_say_their_commit() {
+    let page = read("benches/README.md");
+    for name in ["codec", "packet", "broadcast", "tick", "growth", "counts"] {
+        let place = page.split_once(&format!("<!-- {name} -->\n"));
+        let (_, behind) = place.unwrap_or_else(|| panic!("benches/README.md has no place for {name}"));
+        let first = behind.lines().next().unwrap_or_default();
+        assert!(first.contains("commit "), "benches/README.md: {name} says no commit: run benches/tables.py");
+    }
+}
+
 /// What is drawn is there, and each plot speaks of every server and every row.
 #[test]
 fn plots_show_the_data() {

@@ -19,6 +19,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread::JoinHandle;
+#[cfg(unix)]
+use std::time::Duration;
 
 /// A server on a free port, stopped when the test is over.
 struct Running {
@@ -278,12 +280,14 @@ impl Silent {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let address = listener.local_addr().unwrap();
         std::thread::spawn(move || {
-            let mut kept = Vec::new();
             for stream in listener.incoming().map_while(Result::ok) {
-                let mut beginning = [0; 7];
-                if stream.peek(&mut beginning).is_ok() && &beginning == b"GET /ws" {
-                    kept.push(stream);
-                }
+                // Each on a thread of its own: whoever is stopped may have connected and said nothing yet.
+                std::thread::spawn(move || {
+                    let mut beginning = [0; 7];
+                    while stream.peek(&mut beginning).is_ok_and(|len| len > 0) && &beginning == b"GET /ws" {
+                        std::thread::sleep(Duration::from_millis(10));
+                    }
+                });
             }
         });
         Silent(address)

@@ -3,7 +3,8 @@
 //! It decides nothing but what follows from its own counts; what a refusal is called and how it is told stands in
 //! the engine. It knows nothing of what it holds: the value is the engine's.
 //!
-//! Invariant: an address's count is the number of live entries that were counted for it.
+//! Invariant: an address's count is the number of live entries that were counted for it, and its list holds those. The list runs
+//! through the entries themselves, so that whoever wants them looks at nobody else.
 
 use crate::address::{AddressKey, Network};
 use crate::ids::ConnId;
@@ -71,13 +72,26 @@ pub struct Registry<T> {
 struct Entry<T> {
     generation: u32,
     counted: Option<AddressKey>,
+    /// The slots before and behind it in its address's list, or [`NOBODY`].
+    beside: (u32, u32),
     value: T,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+/// No slot: there are never so many.
+const NOBODY: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
 struct Usage {
     open: u32,
+    /// The slot that was counted last, or [`NOBODY`].
+    first: u32,
     connects: Bucket,
+}
+
+impl Default for Usage {
+    fn default() -> Usage {
+        Usage { open: 0, first: NOBODY, connects: Bucket::default() }
+    }
 }
 
 impl<T> Registry<T> {
@@ -152,7 +166,12 @@ impl<T> Registry<T> {
             self.generations.push(0);
         }
         let id = ConnId { slot: slot as u32, generation: self.generations[slot] };
-        self.entries.insert(Entry { generation: id.generation, counted: None, value });
+        self.entries.insert(Entry {
+            generation: id.generation,
+            counted: None,
+            beside: (NOBODY, NOBODY),
+            value,
+        });
         self.count(id, address);
         if let (Some(hook), Some(entry)) = (&mut self.hook, self.entries.get(slot)) {
             hook(Change::Added(id, &entry.value));
@@ -162,16 +181,19 @@ impl<T> Registry<T> {
 
     /// Has an entry counted for `address` from now on, and for no other.
     pub fn count(&mut self, id: ConnId, address: Option<AddressKey>) {
-        let Some(entry) = self.entries.get_mut(id.slot as usize).filter(|e| e.generation == id.generation)
-        else {
+        if self.entry(id).is_none_or(|entry| entry.counted == address) {
             return;
-        };
-        let before = std::mem::replace(&mut entry.counted, address);
-        if let Some(key) = address {
-            self.addresses.entry(key).or_default().open += 1;
         }
-        if let Some(key) = before {
-            self.uncount(key);
+        self.uncount(id.slot);
+        let Some(key) = address else { return };
+        let usage = self.addresses.entry(key).or_default();
+        let behind = std::mem::replace(&mut usage.first, id.slot);
+        usage.open += 1;
+        if let Some(entry) = self.entries.get_mut(id.slot as usize) {
+            (entry.counted, entry.beside) = (address, (NOBODY, behind));
+        }
+        if let Some(entry) = self.entries.get_mut(behind as usize) {
+            entry.beside.0 = id.slot;
         }
     }
 
@@ -185,6 +207,14 @@ impl<T> Registry<T> {
         self.addresses.get(&address).map_or(0, |usage| usage.open)
     }
 
+    /// The entries that are counted for an address, the latest first.
+    pub fn of(&self, address: AddressKey) -> impl Iterator<Item = (ConnId, &T)> {
+        let at = |slot: u32| self.entries.get(slot as usize).map(|entry| (slot, entry));
+        let first = self.addresses.get(&address).and_then(|usage| at(usage.first));
+        std::iter::successors(first, move |(_, entry)| at(entry.beside.1))
+            .map(|(slot, entry)| (ConnId { slot, generation: entry.generation }, &entry.value))
+    }
+
     /// Whether no more are counted for an address than it may have.
     pub fn fits(&self, address: AddressKey) -> bool {
         self.settings.max_per_address == 0 || self.open(address) <= self.settings.max_per_address
@@ -196,11 +226,9 @@ impl<T> Registry<T> {
         if let (Some(hook), Some(entry)) = (&mut self.hook, self.entries.get(id.slot as usize)) {
             hook(Change::Removed(id, &entry.value));
         }
+        self.uncount(id.slot);
         let entry = self.entries.remove(id.slot as usize);
         self.generations[id.slot as usize] = id.generation.wrapping_add(1);
-        if let Some(key) = entry.counted {
-            self.uncount(key);
-        }
         Some(entry.value)
     }
 
@@ -233,14 +261,25 @@ impl<T> Registry<T> {
             .map(|(slot, e)| (ConnId { slot: slot as u32, generation: e.generation }, &e.value))
     }
 
-    /// Holds the counts of addresses against the entries; `Err` is a mistake of this module.
+    /// Holds the counts and lists of addresses against the entries; `Err` is a mistake of this module.
     pub fn audit(&self) -> Result<(), String> {
         let counted = self.entries.iter().filter(|(_, entry)| entry.counted.is_some()).count();
         let open: usize = self.addresses.values().map(|usage| usage.open as usize).sum();
-        if counted == open {
-            return Ok(());
+        if counted != open {
+            return Err(format!("{open} connections are counted for their addresses, {counted} in fact"));
         }
-        Err(format!("{open} connections are counted for their addresses, {counted} in fact"))
+        for (address, usage) in &self.addresses {
+            // One more than there should be tells a list that goes round in circles.
+            let listed = self.of(*address).take(usage.open as usize + 1);
+            let theirs = listed.filter(|(id, _)| self.counted(*id) == Some(*address)).count();
+            if theirs != usage.open as usize {
+                return Err(format!(
+                    "{theirs} connections are listed for an address, and {} counted",
+                    usage.open
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Who is banned.
@@ -258,13 +297,26 @@ impl<T> Registry<T> {
         self.entries.get(id.slot as usize).filter(|e| e.generation == id.generation)
     }
 
-    fn uncount(&mut self, key: AddressKey) {
+    /// Takes an entry out of its address's count and list.
+    fn uncount(&mut self, slot: u32) {
+        let Some(entry) = self.entries.get_mut(slot as usize) else { return };
+        let Some(key) = entry.counted.take() else { return };
+        let (before, behind) = std::mem::replace(&mut entry.beside, (NOBODY, NOBODY));
+        if let Some(entry) = self.entries.get_mut(before as usize) {
+            entry.beside.1 = behind;
+        }
+        if let Some(entry) = self.entries.get_mut(behind as usize) {
+            entry.beside.0 = before;
+        }
         let Some(usage) = self.addresses.get_mut(&key) else {
             debug_assert!(false, "a counted address is remembered");
             return;
         };
         debug_assert!(usage.open > 0, "an address is counted once for each of its entries");
         usage.open = usage.open.saturating_sub(1);
+        if before == NOBODY {
+            usage.first = behind;
+        }
     }
 
     /// Forgets addresses that have nothing open and took nothing lately, once there are too many; where that is not
@@ -394,6 +446,30 @@ mod tests {
         assert_eq!(r.counted(proxied), Some(key));
         r.remove(proxied);
         assert!(r.admit(HERE, true, Time::START).is_ok());
+    }
+
+    #[test]
+    fn an_address_lists_those_who_are_counted_for_it() {
+        let mut r = registry(9, 0, 0);
+        let (here, there) = (AddressKey::from(HERE), AddressKey::from(THERE));
+        let ids = ["a", "b", "c", "d"].map(|name| r.insert(Some(here), name));
+        let listed = |r: &Registry<&'static str>, key| {
+            r.audit().expect("the lists are right");
+            r.of(key).map(|(_, name)| *name).collect::<String>()
+        };
+        assert_eq!((listed(&r, here), listed(&r, there)), ("dcba".to_owned(), String::new()));
+        r.count(ids[1], Some(there));
+        r.count(ids[1], Some(there));
+        assert_eq!((listed(&r, here), listed(&r, there)), ("dca".to_owned(), "b".to_owned()));
+        r.remove(ids[3]);
+        r.count(ids[0], None);
+        assert_eq!(listed(&r, here), "c");
+        let again = r.insert(Some(here), "e");
+        assert_eq!((again.slot, listed(&r, here)), (ids[3].slot, "ec".to_owned()));
+        for id in [again, ids[2], ids[1]] {
+            r.remove(id);
+        }
+        assert_eq!((listed(&r, here), listed(&r, there)), (String::new(), String::new()));
     }
 
     #[test]

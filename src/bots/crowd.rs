@@ -96,7 +96,7 @@ impl Crowd {
         let stopped = || stop.load(Ordering::SeqCst);
         let began = Moment::now(&self.shared.clock);
         while self.is_opening() && !stopped() {
-            self.turn(progress)?;
+            self.turn(None, progress)?;
         }
         let opening = began.until(&Moment::now(&self.shared.clock));
         // Asking the server for its status takes time in which nothing is measured; for nobody it is not asked.
@@ -106,7 +106,7 @@ impl Crowd {
         self.shared.tally.pings = Pings::begin(from.at());
         let end = from.at() + SECOND * self.settings.seconds;
         while self.shared.now < end && self.shared.tally.playing > 0 && !stopped() {
-            self.turn(progress)?;
+            self.turn(Some(end), progress)?;
         }
         let interrupted = stopped() && self.shared.now < end;
         let to = Mark::set(&self.shared);
@@ -118,9 +118,9 @@ impl Crowd {
         Ok(report)
     }
 
-    /// One turn: wait for what is due next or for the sockets, read, then do what is due.
-    fn turn(&mut self, progress: &mut dyn FnMut(&str)) -> Result<(), Error> {
-        let until = self.rhythms.deadline(self.bots.len() < self.settings.count as usize);
+    /// One turn: wait for what is due next or for the sockets, but not beyond `end`, read, then do what is due.
+    fn turn(&mut self, end: Option<Time>, progress: &mut dyn FnMut(&str)) -> Result<(), Error> {
+        let until = self.rhythms.deadline(self.bots.len() < self.settings.count as usize, end);
         self.serve(until)?;
         let now = self.shared.now;
         self.open_some(now);
@@ -250,11 +250,11 @@ impl Rhythms {
         }
     }
 
-    /// When something is due next.
-    fn deadline(&self, opens: bool) -> Option<Time> {
+    /// When something is due next, at `end` at the latest.
+    fn deadline(&self, opens: bool, end: Option<Time>) -> Option<Time> {
         let open = if opens { self.open.deadline() } else { None };
         let others = [&self.step, &self.chat, &self.ping, &self.second].map(Rhythm::deadline);
-        others.into_iter().chain([open]).flatten().min()
+        others.into_iter().chain([open, end]).flatten().min()
     }
 }
 
@@ -267,5 +267,29 @@ fn allow_files(bots: u32) -> Result<(), Error> {
             Err(Error::System(format!("--count {bots}: the system allows {limit} open files")))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::Encoding;
+
+    /// Three bots that stand still have nothing to do but to ping, three times a second, and that went on for a tenth of a
+    /// second too long.
+    #[test]
+    fn nothing_is_waited_for_beyond_the_end() {
+        let url = "ws://127.0.0.1:1/ws".to_owned();
+        let settings =
+            Settings { url, count: 3, seconds: 1, move_rate: 0, encoding: Encoding::Json, stay: false };
+        let mut rhythms = Rhythms::new(&settings, Time::START);
+        let (now, end) = (Time::from_millis(700), Time::from_millis(900));
+        for rhythm in [&mut rhythms.chat, &mut rhythms.ping, &mut rhythms.second] {
+            while rhythm.take(now).is_some() {}
+        }
+        assert_eq!(rhythms.deadline(false, None), Some(Time::from_millis(1000)));
+        assert_eq!(rhythms.deadline(false, Some(end)), Some(end));
+        assert_eq!(rhythms.deadline(false, Some(Time::from_millis(2000))), Some(Time::from_millis(1000)));
+        assert_eq!(rhythms.deadline(true, Some(end)), Some(Time::START), "whoever is to come in is due");
     }
 }

@@ -88,7 +88,11 @@ impl Engine {
     /// Of an address with as many connections as it may have, ends the one that was kept alive and has asked for nothing for
     /// the longest: a browser holds several of those, and opens more for its WebSockets. False where there is none.
     fn give_way(&mut self, address: AddressKey, now: Time) -> bool {
-        let idle = self.of(address).filter_map(|(conn, peer)| Some((peer.session.kept_alive_since()?, conn)));
+        let idle = self
+            .core
+            .peers
+            .of(address)
+            .filter_map(|(conn, peer)| Some((peer.session.kept_alive_since()?, conn)));
         let Some((_, conn)) = idle.min() else { return false };
         self.core.peers.count(conn, None);
         self.end_http(conn, None, now);
@@ -96,28 +100,19 @@ impl Engine {
     }
 
     /// Whether there are more players of an address to be resumed than connections of it that were let in for that and may
-    /// still do it.
+    /// still do it. It costs a look at those of the address, for a flood may ask at every accept.
     fn expects(&self, address: AddressKey, now: Time) -> bool {
-        // A flood from addresses that nobody plays from costs no look at everybody.
-        if self.core.peers.open(address) == 0 {
-            return false;
-        }
         let settings = &self.core.settings.session;
         let lost =
             |peer: &Peer| peer.lingers() || (peer.seat.is_some() && peer.session.is_quiet(settings, now));
         let (mut expected, mut let_in, mut leaving) = (0, 0, 0);
-        for (_, peer) in self.of(address) {
+        for (_, peer) in self.core.peers.of(address) {
             let is_leaving = peer.session.phase() == Phase::Closing;
             expected += usize::from(lost(peer));
             let_in += usize::from(peer.over_limit && !is_leaving);
             leaving += usize::from(peer.over_limit && is_leaving);
         }
         let_in < expected && leaving < limits::REFUSALS_LINGERING
-    }
-
-    fn of(&self, address: AddressKey) -> impl Iterator<Item = (ConnId, &Peer)> {
-        let peers = &self.core.peers;
-        peers.iter().filter(move |(conn, _)| peers.counted(*conn) == Some(address))
     }
 
     /// Lets a refused connection read why, without counting it for its address.

@@ -1,7 +1,7 @@
 //! A client's own time, which comes back as it came.
 //!
-//! A browser's clock gives fractions of a millisecond, so in JSON it may be any number; in postcard it is a whole one. One that
-//! has more than 15 digits and is not whole, or needs an exponent, may come back off by a unit in its last place.
+//! A browser's clock gives fractions of a millisecond, so in JSON it may be any number; in postcard it is a whole one. Whatever an f64
+//! can be comes back equal: every way of reading JSON takes the nearest f64 (serde_json's `float_roundtrip`).
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 use serde::{Serialize, Serializer};
@@ -60,6 +60,38 @@ impl Visitor<'_> for Number {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::{ClientControl, Encoding, Kind, ServerControl, encode, encode_client, open};
+    use proptest::prelude::*;
+
+    /// What a client that wrote `{"type":"ping","data":{"time":..}}` reads in the answer.
+    fn echo(ping: &[u8]) -> f64 {
+        let read = open(Encoding::Json, ping).and_then(|ping| ping.control()).expect("a ping");
+        let ClientControl::Ping { time } = read else { panic!("{read:?}") };
+        let (pong, mut message) = (ServerControl::Pong { time, server_time: 0, tick: 0 }, Vec::new());
+        encode(Encoding::Json, Kind::Control, None, &pong, &mut message).expect("it can be written");
+        let pong: serde_json::Value = serde_json::from_slice(&message).expect("JSON");
+        pong["data"]["time"].as_f64().expect("a number")
+    }
+
+    proptest! {
+        /// The last bit was off where a time had more than 15 digits.
+        #[test]
+        fn any_finite_float_sent_as_the_time_of_a_ping_comes_back_as_the_same(
+            time in prop_oneof![any::<f64>(), 0.0..1e7, -1e16..1e16].prop_filter("finite", |time| time.is_finite()),
+        ) {
+            let mut ping = Vec::new();
+            let packet = ClientControl::Ping { time: Some(ClientTime::Other(time)) };
+            encode_client(Encoding::Json, Kind::Control, None, &packet, &mut ping).expect("it can be written");
+            prop_assert_eq!(echo(&ping).to_bits(), time.to_bits());
+            // With all its digits or an exponent, and in a message that is read thoroughly.
+            for time_as in [format!("{time}"), format!("{time:e}"), format!("{time:.17e}")] {
+                for first in ["", "\"a\":0,"] {
+                    let ping = format!(r#"{{{first}"type":"ping","data":{{"time":{time_as}}}}}"#);
+                    prop_assert_eq!(echo(ping.as_bytes()), time, "{}", ping);
+                }
+            }
+        }
+    }
 
     #[test]
     fn a_number_comes_back_as_it_came() {

@@ -67,7 +67,8 @@ impl<'de> Plain<'de> {
         if members.place == Place::End { Ok(value) } else { Err(NotPlain) }
     }
 
-    fn number<V: Visitor<'de>>(&mut self, visitor: V) -> Result<V::Value, NotPlain> {
+    fn number<V: Visitor<'de>>(&mut self, float: Float, visitor: V) -> Result<V::Value, NotPlain> {
+        let start = self.at;
         let is_negative = self.at.skip(b'-');
         let leads_with_zero = self.at.peek() == Some(b'0');
         let (whole, digits) = self.at.digits(0);
@@ -82,9 +83,12 @@ impl<'de> Plain<'de> {
             return Err(NotPlain);
         }
         if has_decimals {
-            // What serde_json does too, so that the last bit is the same.
             let size = significand as f64 / POWERS_OF_TEN[decimals];
-            return visitor.visit_f64(if is_negative { -size } else { size });
+            let quotient = if is_negative { -size } else { size };
+            let is_nearest = significand <= EXACT && float.takes(quotient);
+            let nearest =
+                if is_nearest { quotient } else { float.read(self.at.since(start)).ok_or(NotPlain)? };
+            return visitor.visit_f64(nearest);
         }
         match i64::try_from(whole) {
             _ if !is_negative => visitor.visit_u64(whole),
@@ -106,6 +110,33 @@ const POWERS_OF_TEN: [f64; 20] = [
     1e19,
 ];
 
+/// Up to here every whole number is an f64, so that the quotient of two such is rounded once: it is the nearest f64.
+const EXACT: u64 = 1 << f64::MANTISSA_DIGITS;
+
+/// What a number with decimals is read as.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Float {
+    Single,
+    Double,
+}
+
+impl Float {
+    /// Whether a number whose nearest f64 is this has the same nearest float as that. Half way between two f32 it is not
+    /// known on which side the number was.
+    fn takes(self, nearest: f64) -> bool {
+        const SURPLUS: u32 = f64::MANTISSA_DIGITS - f32::MANTISSA_DIGITS;
+        self == Float::Double || nearest.to_bits() & ((1 << SURPLUS) - 1) != 1 << (SURPLUS - 1)
+    }
+
+    /// The nearest float to a number.
+    fn read(self, number: &str) -> Option<f64> {
+        match self {
+            Float::Single => number.parse::<f32>().ok().map(f64::from),
+            Float::Double => number.parse().ok(),
+        }
+    }
+}
+
 impl<'de> Deserializer<'de> for &mut Plain<'de> {
     type Error = NotPlain;
 
@@ -113,11 +144,18 @@ impl<'de> Deserializer<'de> for &mut Plain<'de> {
         match self.at.peek().ok_or(NotPlain)? {
             b'{' => self.nested(|plain| plain.object(visitor)),
             b'"' => visitor.visit_borrowed_str(self.at.string().ok_or(NotPlain)?),
-            b'-' | b'0'..=b'9' => self.number(visitor),
+            b'-' | b'0'..=b'9' => self.number(Float::Double, visitor),
             b't' => self.word("true").and_then(|()| visitor.visit_bool(true)),
             b'f' => self.word("false").and_then(|()| visitor.visit_bool(false)),
             b'n' => self.word("null").and_then(|()| visitor.visit_unit()),
             _ => Err(NotPlain),
+        }
+    }
+
+    fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, NotPlain> {
+        match self.at.peek() {
+            Some(b'-' | b'0'..=b'9') => self.number(Float::Single, visitor),
+            _ => self.deserialize_any(visitor),
         }
     }
 
@@ -148,7 +186,7 @@ impl<'de> Deserializer<'de> for &mut Plain<'de> {
     }
 
     serde::forward_to_deserialize_any! {
-        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f32 f64 char str string bytes byte_buf unit unit_struct
+        bool i8 i16 i32 i64 i128 u8 u16 u32 u64 u128 f64 char str string bytes byte_buf unit unit_struct
         seq tuple tuple_struct map struct identifier ignored_any
     }
 }
@@ -262,6 +300,27 @@ mod tests {
             }
             agree!(f64 f32 u64 i64 u32 u8);
         }
+    }
+
+    /// Decimals that lie as near to half way between two f32, or two f64, as they can be written.
+    #[test]
+    fn the_nearest_float_is_read_and_is_what_serde_json_reads() {
+        let mut halves = 0;
+        for n in 0..20_000u32 {
+            let single = f32::from_bits(0x3f80_0000 + n * 104_729 % 0x0800_0000);
+            let half = f64::midpoint(f64::from(single), f64::from(single.next_up()));
+            for text in [half, half.next_up(), half.next_down()]
+                .iter()
+                .flat_map(|near| [format!("{near}"), format!("{near:.12}"), format!("{near:.16}")])
+            {
+                let (Some(single), Some(double)) = (read::<f32>(&text), read::<f64>(&text)) else { continue };
+                assert_eq!((Ok(single), Ok(double)), (text.parse(), text.parse()), "{text}");
+                let json = (serde_json::from_str(&text).ok(), serde_json::from_str(&text).ok());
+                assert_eq!(json, (Some(single), Some(double)), "{text}");
+                halves += u32::from(!Float::Single.takes(double));
+            }
+        }
+        assert!(halves > 1000, "{halves}");
     }
 
     #[test]

@@ -68,6 +68,7 @@ pub(super) fn usual(message: &str, wanted: impl Fn(&str) -> bool) -> Option<Scan
 }
 
 /// A place in JSON.
+#[derive(Clone, Copy)]
 pub(super) struct Cursor<'a> {
     text: &'a str,
     next: usize,
@@ -82,6 +83,11 @@ impl<'a> Cursor<'a> {
     /// Whether nothing comes any more.
     pub(super) fn is_at_end(&self) -> bool {
         self.next == self.text.len()
+    }
+
+    /// What stands between an earlier place and this.
+    pub(super) fn since(&self, earlier: Cursor<'a>) -> &'a str {
+        self.text.get(earlier.next..self.next).unwrap_or_default()
     }
 
     /// The byte that comes next.

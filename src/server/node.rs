@@ -109,10 +109,12 @@ impl Node {
         }
     }
 
-    /// Gives memory back that a burst has left, where the tick has left at least half of its time.
+    /// Gives memory back that a burst has left, where the tick has left the time for it or nobody plays.
     fn give_back_memory(&mut self, now: Time) {
         let left = self.ticks.deadline().since(now);
-        if self.calm.is_after_burst() && left >= self.ticks.rate().interval() / 2 {
+        let interval = self.ticks.rate().interval();
+        let has_time = self.calm.has_time(left, interval, self.engine.players() > 0);
+        if self.calm.is_after_burst() && has_time {
             net::give_back_memory();
             let (resident, taken) = (net::resident_bytes().unwrap_or(0), self.clock.now().since(now));
             self.calm.gave_back(resident);

@@ -7,7 +7,8 @@
 /// Bytes of a cache line; where they are others, as many hints more or fewer are given than need be.
 pub const LINE: usize = 64;
 
-/// Has the cache lines fetched that `value` itself lies in; what it points to is not.
+/// Has the cache lines fetched that `value` itself lies in, as many as it would fill from the start of the first; where it
+/// begins in the midst of one its end may be left out. What it points to is not fetched.
 #[inline]
 pub fn prefetch<T>(value: &T) {
     #[cfg(target_arch = "x86_64")]

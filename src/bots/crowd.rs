@@ -102,6 +102,8 @@ impl Crowd {
         // Asking the server for its status takes time in which nothing is measured; for nobody it is not asked.
         let asked = (self.shared.tally.playing > 0).then(|| status::ask(&self.target));
         let before = asked.and_then(Result::ok).and_then(Answer::told);
+        // What became due in that time is none of the bots' lateness.
+        self.rhythms.pass_over(self.shared.clock.now());
         let from = Mark::set(&self.shared);
         self.shared.tally.pings = Pings::begin(from.at());
         let end = from.at() + SECOND * self.settings.seconds;
@@ -250,6 +252,13 @@ impl Rhythms {
         }
     }
 
+    /// Passes over what bots should have done by now.
+    fn pass_over(&mut self, now: Time) {
+        for rhythm in [&mut self.step, &mut self.chat, &mut self.ping] {
+            rhythm.skip(now, Duration::ZERO);
+        }
+    }
+
     /// When something is due next, at `end` at the latest.
     fn deadline(&self, opens: bool, end: Option<Time>) -> Option<Time> {
         let open = if opens { self.open.deadline() } else { None };
@@ -274,6 +283,18 @@ fn allow_files(bots: u32) -> Result<(), Error> {
 mod tests {
     use super::*;
     use crate::packet::Encoding;
+
+    #[test]
+    fn what_became_due_while_the_server_was_asked_is_passed_over() {
+        let url = "ws://127.0.0.1:1/ws".to_owned();
+        let settings =
+            Settings { url, count: 100, seconds: 1, move_rate: 10, encoding: Encoding::Json, stay: false };
+        let mut rhythms = Rhythms::new(&settings, Time::START);
+        let now = Time::from_millis(1500);
+        rhythms.pass_over(now);
+        assert_eq!(rhythms.step.skip(now, LATE), 0);
+        assert!(rhythms.step.take(Time::from_millis(1499)).is_none() && rhythms.ping.deadline() >= Some(now));
+    }
 
     /// Three bots that stand still have nothing to do but to ping, three times a second, and that went on for a tenth of a
     /// second too long.

@@ -7,8 +7,9 @@
 //!
 //! There is `unsafe` for one foreign function that is given a number and touches nothing of ours.
 
-/// Gives whole free pages back to the system. It takes up to a millisecond for each megabyte where they lie singly, a sixth of
-/// that where most of the heap is free (25 ms for 256 MB), and other threads wait with what they allocate meanwhile. Whether anything went back: never where the C library is not glibc.
+/// Gives whole free pages back to the system. It takes about a millisecond for each megabyte where they lie singly, a tenth of
+/// that where most of the heap is free (25 ms for 256 MB), and other threads wait with what they allocate meanwhile. Whether
+/// anything went back: never where the C library is not glibc.
 pub fn give_back_memory() -> bool {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     {

@@ -20,8 +20,8 @@ const STILL: u32 = 5;
 /// Looks between two givings-back: where load comes and goes, what was given back must soon be taken again.
 const APART: u32 = 10;
 
-/// What giving back a MiB takes at most: 5.6 ms were measured for 5.7 MB of single pages that newcomers had left, one call
-/// of the system for each. Where most of the heap is free it is a sixth of that.
+/// What giving back a MiB takes, where it takes long: 5.6 ms were measured for 5.7 MB of single pages that newcomers had left, one call
+/// of the system for each. Where most of the heap is free it is a tenth of that.
 const TAKES_A_MIB: Duration = Duration::from_millis(1);
 
 /// What was resident lately, in bytes; a look is once a second.
@@ -51,7 +51,8 @@ impl Calm {
 
     /// Whether there is time for it, where a tick has left so much of the interval between two.
     pub(super) fn has_time(&self, left: Duration, interval: Duration, anybody_plays: bool) -> bool {
-        // Of what has come nobody knows how much is free: at most all of it.
+        // Of what has come nobody knows how much is free: it is taken for all of it. What was in use when memory was last given
+        // back and is free by now is not seen here; that can make it longer.
         let mib = u32::try_from(self.grown().div_ceil(1 << 20)).unwrap_or(u32::MAX);
         !anybody_plays || (left >= interval / 2 && TAKES_A_MIB.saturating_mul(mib) <= left)
     }

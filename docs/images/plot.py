@@ -254,7 +254,8 @@ def said_of_late():
     without = f"{max(never):,} players without a late tick" if never else f"not even {least:,} players without a late tick"
     few = f"{max(seldom):,} with at most {LATE_BAR} in a hundred late" if seldom else f"none with {LATE_BAR} in a hundred late"
     each = "; ".join(f"{int(row['players']):,}: {row['overruns']} of {row['ticks']}" for row in rows)
-    return f"The core carried {without}, and {few}. Late ticks by players: {each}."
+    carried = without if never and seldom and max(seldom) == max(never) else f"{without}, and {few}"
+    return f"The core carried {carried}. Late ticks by players: {each}."
 
 
 def said_of_peers():

@@ -26,18 +26,3 @@ pub fn prefetch<T>(value: &T) {
     #[cfg(not(target_arch = "x86_64"))]
     let _ = value;
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn nothing_is_different() {
-        let large = [7_u8; 1000];
-        prefetch(&large);
-        prefetch(&large[999]);
-        // Nothing lies there, and nothing is asked for.
-        prefetch(&());
-        assert!(large.iter().all(|&byte| byte == 7));
-    }
-}

@@ -3,7 +3,7 @@
 use super::Outbox;
 use crate::prefetch::prefetch;
 
-/// Packets of one outbox of which something is fetched: as many as most batches hold.
+/// Packets of one outbox of which something is fetched, at most.
 const PACKETS: usize = 4;
 
 /// What is fetched, each known from what comes before it. The outbox itself is first.

@@ -203,7 +203,7 @@ impl Outbox {
                 self.lagging = true;
                 return Pushed::Dropped;
             }
-            // Only a peer that did not take all of an earlier batch can have an older one waiting.
+            // Of a peer that did not take all of an earlier batch. Where only its turn was over, it soon goes on with both.
             if !self.unsent.is_empty() && packet.supersedes != NEVER && self.drop_superseded(&packet) {
                 outcome = Pushed::Dropped;
             }
